@@ -1,0 +1,357 @@
+//! The settings as meant: parsed, defaulted, cross-checked, every reference resolved.
+//!
+//! `aurora.toml` as written never leaves this crate; the rest of Aurora sees only these types.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use secrecy::SecretString;
+use url::Url;
+
+/// Everything that one `aurora.toml`, its environment and the files it names say.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// `[server]`.
+    pub server: Server,
+    /// `[admin]`; `None` when the section is absent: no admin listener then.
+    pub admin: Option<Admin>,
+    /// `[auth]`.
+    pub auth: Auth,
+    /// `[tokens.NAME]`, by name.
+    pub tokens: BTreeMap<String, Tokens>,
+    /// `[upstreams.NAME]`, by name.
+    pub upstreams: BTreeMap<String, Upstream>,
+    /// `[[routes]]`, in the order written.
+    pub routes: Vec<Route>,
+    /// `[[expect]]`, in the order written; already known to hold.
+    pub expects: Vec<Expect>,
+    /// `[plugins]`.
+    pub plugins: Plugins,
+}
+
+/// `[server]`: the public listeners and what every request shares.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Server {
+    /// `listen`: `host:port` each; port 0 lets the system choose. Default `127.0.0.1:8080`.
+    pub listen: Vec<String>,
+    /// `max_body`, bytes: the largest JSON body. Default 32 MiB. Streamed bodies have `Route::max_body`.
+    pub max_body: u64,
+    /// `max_upload`, bytes: the largest streamed (multipart, passthrough) body. Default 2 GiB.
+    pub max_upload: u64,
+    /// `max_in_flight`: requests served at once; more are answered 503 at once. Default 10,000.
+    pub max_in_flight: usize,
+    /// `header_read`: time a client has to send its request head. Default 10 s.
+    pub header_read: Duration,
+    /// `body_read_gap`: the longest silence inside a request body. Default 30 s.
+    pub body_read_gap: Duration,
+    /// `idle`: time an idle client connection is kept. Default 120 s.
+    pub idle: Duration,
+    /// `drain`: time running requests have to finish at shutdown. Default 30 s.
+    pub drain: Duration,
+    /// `keep_alive_comment`: silence after which an event stream gets a comment line; `None` (`"off"`) never. Default 15 s.
+    pub keep_alive_comment: Option<Duration>,
+    /// `stream`: false answers JSON even where the client asked for a stream. Default true.
+    pub stream: bool,
+    /// `data_dir`: where state is kept, absolute. Default: the folder of `aurora.toml`.
+    pub data_dir: PathBuf,
+    /// `cors`: allowed origins, `["*"]` for any. Default: none, no CORS headers at all.
+    pub cors: Vec<String>,
+    /// `tls`, with the files' contents.
+    pub tls: Option<Tls>,
+}
+
+/// `[server] tls`: PEM contents, read when the config was loaded.
+#[derive(Debug, Clone)]
+pub struct Tls {
+    /// Absolute path of the certificate chain.
+    pub cert_path: PathBuf,
+    /// Absolute path of the private key.
+    pub key_path: PathBuf,
+    /// The certificate chain, PEM.
+    pub cert_pem: Vec<u8>,
+    /// The private key, PEM.
+    pub key_pem: SecretString,
+}
+
+impl PartialEq for Tls {
+    fn eq(&self, other: &Self) -> bool {
+        use secrecy::ExposeSecret;
+        self.cert_path == other.cert_path
+            && self.key_path == other.key_path
+            && self.cert_pem == other.cert_pem
+            && self.key_pem.expose_secret() == other.key_pem.expose_secret()
+    }
+}
+
+/// `[admin]`: health, readiness, status, reload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Admin {
+    /// `listen`. Default `127.0.0.1:9090`.
+    pub listen: String,
+}
+
+/// `[auth]`: who may use this gateway.
+#[derive(Debug, Clone)]
+pub struct Auth {
+    /// The client keys of `keys`, `keys_file` and the environment; empty lets everybody in.
+    pub keys: Vec<ClientKey>,
+    /// `open`: allow a non-loopback listener without keys. Default false.
+    pub open: bool,
+    /// `upstream_tokens`: clients may bring their own ChatGPT token. Default true.
+    pub upstream_tokens: bool,
+}
+
+/// One client key with what it may do.
+#[derive(Debug, Clone)]
+pub struct ClientKey {
+    /// `name`, or `key-N` by position: for logs and status, never secret.
+    pub name: String,
+    /// How a presented key is compared.
+    pub secret: KeySecret,
+    /// `models`: client-facing model names that are allowed; `None` all, empty none.
+    pub models: Option<Vec<String>>,
+    /// `routes`: route paths, as written in the config, that are allowed; `None` all, empty none.
+    pub routes: Option<Vec<String>>,
+    /// `expires`: the key is refused from then on.
+    pub expires: Option<SystemTime>,
+}
+
+/// The stored form of a client key.
+#[derive(Debug, Clone)]
+pub enum KeySecret {
+    /// The key itself.
+    Plain(SecretString),
+    /// Its SHA-256.
+    Sha256([u8; 32]),
+}
+
+/// `[tokens.NAME]`: upstream credentials.
+#[derive(Debug, Clone)]
+pub struct Tokens {
+    /// What kind of credentials these are and the credentials themselves.
+    pub source: TokenSource,
+    /// `strategy`. Default round robin.
+    pub strategy: Strategy,
+    /// `cooldown`: rest after a failure that gives no time of its own. Default 60 s.
+    pub cooldown: Duration,
+    /// `probe_dead`: when a dead token is tried again. Default 10 min.
+    pub probe_dead: Duration,
+}
+
+/// Where the tokens of a pool come from.
+#[derive(Debug, Clone)]
+pub enum TokenSource {
+    /// `file`, `env` or `values`: plain API keys, in order, without blanks and comments.
+    Keys(Vec<Token>),
+    /// `access`, `refresh`, `session`, `device`: ChatGPT account files, absolute paths.
+    ChatGpt {
+        /// `access`.
+        access: Option<PathBuf>,
+        /// `refresh`.
+        refresh: Option<PathBuf>,
+        /// `session`.
+        session: Option<PathBuf>,
+        /// `device`.
+        device: Option<PathBuf>,
+    },
+}
+
+/// One upstream credential.
+#[derive(Debug, Clone)]
+pub struct Token {
+    /// The credential.
+    pub secret: SecretString,
+    /// Where it was written, such as `openai_keys.txt:3` or `OPENAI_API_KEY`; never the credential.
+    pub origin: String,
+}
+
+/// How a pool picks among usable tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Strategy {
+    /// One after the other.
+    #[default]
+    RoundRobin,
+    /// The one with the fewest requests under way.
+    LeastBusy,
+    /// The first usable one, until it fails.
+    Sticky,
+}
+
+/// `[upstreams.NAME]`: a service that Aurora calls.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Upstream {
+    /// `protocol` with the settings that only it has.
+    pub protocol: Protocol,
+    /// `tokens`: name of the pool; `None` calls without a credential.
+    pub tokens: Option<String>,
+    /// `timeouts`.
+    pub timeouts: Timeouts,
+    /// `models`: alias to upstream's name.
+    pub models: BTreeMap<String, String>,
+    /// `max_concurrency`: requests under way at once. Default 256.
+    pub max_concurrency: usize,
+    /// `forward_headers`: client headers, lower case, passed on beside the few that always are.
+    pub forward_headers: Vec<String>,
+    /// `proxy`: `http`, `https` or `socks5` URL.
+    pub proxy: Option<Url>,
+}
+
+/// `protocol` of an upstream.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Protocol {
+    /// `"openai"`: any OpenAI-compatible server.
+    OpenAi(OpenAi),
+    /// `"chatgpt-web"`: the ChatGPT web backend.
+    ChatGptWeb(ChatGptWeb),
+    /// `"mock"`: built in.
+    Mock(Mock),
+}
+
+/// Settings of an upstream that speaks the OpenAI API.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OpenAi {
+    /// `base_url`, required: up to and including the API root, such as `https://api.openai.com/v1`.
+    pub base_url: Url,
+    /// `responses`: `"native"` (default) or `"emulate"` through chat completions.
+    pub responses: ResponsesMode,
+    /// `done_marker`: `"required"` (default), or `"optional"` for servers that end a chat stream after the finish reason without `[DONE]`.
+    pub done_marker: DoneMarker,
+}
+
+/// Whether an upstream serves the Responses API itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ResponsesMode {
+    /// It does.
+    #[default]
+    Native,
+    /// It does not: Aurora works through its chat completions.
+    Emulate,
+}
+
+/// Whether a chat stream must end with `[DONE]` to count as complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DoneMarker {
+    /// It must.
+    #[default]
+    Required,
+    /// A finish reason followed by the end of the body is enough.
+    Optional,
+}
+
+/// Settings of a ChatGPT web upstream.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ChatGptWeb {
+    /// `base_url`. Default `https://chatgpt.com/backend-api`.
+    pub base_url: Url,
+}
+
+/// Settings of the built-in mock: what goes wrong on purpose. Defaults: nothing.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Mock {
+    /// `delay`: wait before the response head.
+    pub delay: Duration,
+    /// `chunk_delay`: wait before each further piece of a stream.
+    pub chunk_delay: Duration,
+    /// `fail_rate`: share of requests that fail, 0 to 1.
+    pub fail_rate: f64,
+    /// `fail_status`: status of a failing request. Default 500.
+    pub fail_status: u16,
+    /// `cut_after`: a stream breaks off after that many events.
+    pub cut_after: Option<u64>,
+}
+
+/// `timeouts` of an upstream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Timeouts {
+    /// Until the connection stands. Default 5 s.
+    pub connect: Duration,
+    /// From the request sent to the response head. Default 60 s.
+    pub first_byte: Duration,
+    /// The longest silence inside a response body. Default 120 s.
+    pub idle: Duration,
+    /// The whole exchange; `None` (default) no limit.
+    pub total: Option<Duration>,
+}
+
+/// `[[routes]]`: a path, the plugin that serves it, and the upstreams it uses.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Route {
+    /// `path`: exact, or a pattern with `{name}` and `{*rest}`.
+    pub path: String,
+    /// `methods`, upper case; `None`: those that the plugin serves.
+    pub methods: Option<Vec<String>>,
+    /// `plugin`.
+    pub plugin: String,
+    /// `upstream`: in order of preference, or weighted.
+    pub upstreams: Vec<Target>,
+    /// Whether `upstreams` was written with weights: a share of traffic each, not an order.
+    pub weighted: bool,
+    /// `retry`.
+    pub retry: Retry,
+    /// `max_body`, bytes; overrides both limits of `[server]`.
+    pub max_body: Option<u64>,
+    /// `debug_headers`: adds `x-aurora-upstream` and `x-aurora-attempts` to responses. Default false.
+    pub debug_headers: bool,
+    /// `options`: given to the plugin's `build`, over `[plugins.NAME]`.
+    pub options: serde_json::Map<String, serde_json::Value>,
+    /// 1-based line of the route in the file; 0 when it came from elsewhere.
+    pub line: usize,
+}
+
+/// One upstream of a route.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// Name of the upstream.
+    pub name: String,
+    /// `weight`. Default 1.
+    pub weight: u32,
+}
+
+/// `retry` of a route: what may be tried again while nothing has reached the client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retry {
+    /// `attempts`: all tokens and upstreams together. Default 3.
+    pub attempts: u32,
+    /// `budget`: no attempt starts later than this. Default 30 s.
+    pub budget: Duration,
+    /// `on`. Default all.
+    pub on: Vec<RetryOn>,
+}
+
+/// An outcome that a route retries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RetryOn {
+    /// `"connect"`: no connection, or it broke before the head.
+    Connect,
+    /// `"auth"`: 401, 402 and 403 for a pool token.
+    Auth,
+    /// `"429"`.
+    RateLimit,
+    /// `"5xx"`.
+    ServerError,
+    /// `"first_byte"`: the head did not come in time.
+    FirstByte,
+}
+
+/// `[[expect]]`: a routing assertion.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expect {
+    /// `request.method`. Default `POST`.
+    pub method: String,
+    /// `request.path`.
+    pub path: String,
+    /// `request.model`.
+    pub model: Option<String>,
+    /// `goes_to`: the first upstream that must be chosen.
+    pub goes_to: String,
+}
+
+/// `[plugins]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plugins {
+    /// `dir`, absolute: where loadable plugins are looked for. Default `plugins` beside the file; need not exist.
+    pub dir: PathBuf,
+    /// `[plugins.NAME]`: settings of one plugin.
+    pub options: BTreeMap<String, serde_json::Map<String, serde_json::Value>>,
+}

@@ -1,0 +1,9 @@
+//! OpenAI wire types, event-stream framing and the error envelope. Pure data: no I/O, no clock.
+
+pub mod chat;
+mod error;
+pub mod models;
+pub mod peek;
+pub mod sse;
+
+pub use error::{ErrorBody, ErrorEnvelope};

@@ -1,0 +1,384 @@
+//! Follows a stream that is relayed as it is: where events end, and whether the protocol's end marker came.
+//!
+//! Bytes are never changed. Only the unfinished tail of an event is held back, so that a stream which breaks off
+//! reaches the client as whole events; an event larger than [`HOLD_MAX`] is passed on in pieces instead.
+
+use bytes::{Bytes, BytesMut};
+use memchr::memmem;
+
+/// The longest unfinished event that is held back.
+const HOLD_MAX: usize = 64 * 1024;
+
+/// Bytes of a line that are looked at: enough for the longest marker.
+const HEAD: usize = 64;
+
+/// What makes a stream complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// `data: [DONE]`.
+    Done,
+    /// `data: [DONE]`, or a finish reason before the end of the body.
+    DoneOrFinishReason,
+    /// An event with one of these names, in `event:` or as the first member `type` of its data.
+    Named(&'static [&'static str]),
+    /// The end of the HTTP message: the protocol has no marker of its own.
+    Message,
+}
+
+/// How a stream ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Piece {
+    /// With its marker; the bytes that were still held belong to it.
+    Complete(Bytes),
+    /// Without.
+    Truncated {
+        /// Whether part of an unfinished event has been passed on already.
+        mid_event: bool,
+        /// Whether the upstream sent an error event of its own.
+        error_seen: bool,
+    },
+}
+
+/// See the module.
+#[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "four independent facts about one byte position"
+)]
+pub struct Framer {
+    end: End,
+    held: BytesMut,
+    /// How much of `held` has been looked at.
+    seen: usize,
+    head: [u8; HEAD],
+    line_len: usize,
+    after_cr: bool,
+    /// Part of the current event has been passed on.
+    open: bool,
+    complete: bool,
+    error_seen: bool,
+}
+
+impl Framer {
+    /// A framer for a stream that is complete with `end`.
+    pub fn new(end: End) -> Self {
+        Self {
+            end,
+            held: BytesMut::new(),
+            seen: 0,
+            head: [0; HEAD],
+            line_len: 0,
+            after_cr: false,
+            open: false,
+            complete: end == End::Message,
+            error_seen: false,
+        }
+    }
+
+    /// Takes the next piece and returns what may be passed on now; possibly nothing.
+    pub fn push(&mut self, chunk: Bytes) -> Bytes {
+        if self.held.is_empty() {
+            let border = self.scan(&chunk);
+            return self.release(chunk, border);
+        }
+        self.held.extend_from_slice(&chunk);
+        let unseen = self.held.split_off(self.seen);
+        let border = self.scan(&unseen).map(|at| at + self.seen);
+        self.held.unsplit(unseen);
+        let whole = std::mem::take(&mut self.held).freeze();
+        self.release(whole, border)
+    }
+
+    /// Whether everything passed on so far ends at an event's border, so that a comment may be put in.
+    pub fn at_border(&self) -> bool {
+        !self.open
+    }
+
+    /// Whether the end marker has come.
+    pub fn is_complete(&self) -> bool {
+        self.complete
+    }
+
+    /// Ends the stream.
+    pub fn finish(mut self) -> Piece {
+        if self.line_len > 0 {
+            self.end_line();
+        }
+        self.look_for_finish_reason(&self.held.clone().freeze());
+        if self.complete {
+            return Piece::Complete(self.held.freeze());
+        }
+        Piece::Truncated {
+            mid_event: self.open,
+            error_seen: self.error_seen,
+        }
+    }
+
+    /// Splits `bytes` behind the last event's border and holds the rest, unless it is too much.
+    fn release(&mut self, mut bytes: Bytes, border: Option<usize>) -> Bytes {
+        if let Some(border) = border {
+            let rest = bytes.split_off(border);
+            self.look_for_finish_reason(&bytes);
+            self.open = false;
+            self.hold(rest, bytes)
+        } else {
+            self.hold(bytes, Bytes::new())
+        }
+    }
+
+    fn hold(&mut self, rest: Bytes, passed: Bytes) -> Bytes {
+        if rest.is_empty() {
+            self.seen = 0;
+            return passed;
+        }
+        if self.open || rest.len() > HOLD_MAX {
+            self.open = true;
+            self.seen = 0;
+            if passed.is_empty() {
+                return rest;
+            }
+            let mut both = BytesMut::from(passed);
+            both.extend_from_slice(&rest);
+            return both.freeze();
+        }
+        self.seen = rest.len();
+        self.held = BytesMut::from(rest);
+        passed
+    }
+
+    /// Goes through new bytes line by line; returns the offset behind the last event's border in them.
+    fn scan(&mut self, bytes: &[u8]) -> Option<usize> {
+        let mut border = None;
+        let mut at = 0;
+        while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
+            if std::mem::take(&mut self.after_cr) && rest.first() == Some(&b'\n') {
+                at += 1;
+                // The second half of a line end belongs to whatever the first half ended.
+                if border == Some(at - 1) || (at == 1 && self.at_start_of_event()) {
+                    border = Some(at);
+                }
+                continue;
+            }
+            let Some(length) = memchr::memchr2(b'\n', b'\r', rest) else {
+                self.grow_line(rest);
+                break;
+            };
+            let (line, tail) = rest.split_at(length);
+            self.grow_line(line);
+            self.after_cr = tail.first() == Some(&b'\r');
+            at += length + 1;
+            if self.line_len == 0 {
+                border = Some(at);
+            } else {
+                self.end_line();
+            }
+        }
+        border
+    }
+
+    /// Whether nothing of the current event has come yet.
+    fn at_start_of_event(&self) -> bool {
+        !self.open && self.held.is_empty() && self.line_len == 0
+    }
+
+    fn grow_line(&mut self, bytes: &[u8]) {
+        if let Some(free) = self.head.get_mut(self.line_len.min(HEAD)..) {
+            for (to, from) in free.iter_mut().zip(bytes) {
+                *to = *from;
+            }
+        }
+        self.line_len = self.line_len.saturating_add(bytes.len());
+    }
+
+    fn end_line(&mut self) {
+        let head = self.head.get(..self.line_len.min(HEAD)).unwrap_or_default();
+        let (field, value) = match memchr::memchr(b':', head) {
+            Some(colon) => {
+                let (field, value) = head.split_at(colon);
+                (field, value.get(1..).unwrap_or_default().trim_ascii_start())
+            }
+            None => (head, [].as_slice()),
+        };
+        match field {
+            b"data" => {
+                if value.starts_with(br#"{"error""#) || value.starts_with(br#"{"type":"error""#) {
+                    self.error_seen = true;
+                }
+                self.complete |= match self.end {
+                    End::Done | End::DoneOrFinishReason => value.trim_ascii_end() == b"[DONE]",
+                    End::Named(names) => value
+                        .strip_prefix(br#"{"type":""#)
+                        .is_some_and(|rest| names.iter().any(|name| starts_quoted(rest, name))),
+                    End::Message => true,
+                };
+            }
+            b"event" => {
+                let name = value.trim_ascii_end();
+                self.error_seen |= name == b"error";
+                if let End::Named(names) = self.end {
+                    self.complete |= names.iter().any(|known| known.as_bytes() == name);
+                }
+            }
+            _ => {}
+        }
+        self.line_len = 0;
+    }
+
+    fn look_for_finish_reason(&mut self, events: &[u8]) {
+        if self.end == End::DoneOrFinishReason && !self.complete {
+            const KEY: &[u8] = br#""finish_reason":"#;
+            self.complete = memmem::find_iter(events, KEY).any(|at| {
+                events
+                    .get(at + KEY.len()..)
+                    .is_some_and(|rest| rest.trim_ascii_start().first() == Some(&b'"'))
+            });
+        }
+    }
+}
+
+fn starts_quoted(text: &[u8], name: &str) -> bool {
+    text.strip_prefix(name.as_bytes())
+        .is_some_and(|rest| rest.first() == Some(&b'"'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CHAT: &[u8] = b": hi\n\ndata: {\"a\":1}\r\n\r\nevent: x\ndata: 2\n\ndata: [DONE]\n\n";
+
+    fn relay(end: End, pieces: &[&[u8]]) -> (Vec<u8>, Piece) {
+        let mut framer = Framer::new(end);
+        let mut out = Vec::new();
+        for piece in pieces {
+            out.extend_from_slice(&framer.push(Bytes::copy_from_slice(piece)));
+        }
+        let last = framer.finish();
+        if let Piece::Complete(rest) = &last {
+            out.extend_from_slice(rest);
+        }
+        (out, last)
+    }
+
+    #[test]
+    fn every_split_is_relayed_byte_for_byte() {
+        for at in 0..=CHAT.len() {
+            let (head, tail) = CHAT.split_at(at);
+            let (out, last) = relay(End::Done, &[head, tail]);
+
+            assert_eq!(out, CHAT, "split at {at}");
+            assert!(matches!(last, Piece::Complete(_)), "split at {at}");
+        }
+        let single: Vec<&[u8]> = CHAT.chunks(1).collect();
+        assert_eq!(relay(End::Done, &single).0, CHAT);
+    }
+
+    #[test]
+    fn a_cut_stream_passes_whole_events_only() {
+        let marker = CHAT.len() - b"data: [DONE]\n\n".len();
+        for at in 0..marker {
+            let (out, last) = relay(End::Done, &[CHAT.get(..at).unwrap()]);
+
+            assert_eq!(
+                last,
+                Piece::Truncated {
+                    mid_event: false,
+                    error_seen: false
+                }
+            );
+            assert!(
+                out.is_empty()
+                    || out.ends_with(b"\n\n")
+                    || out.ends_with(b"\r\n\r")
+                    || out.ends_with(b"\r\n\r\n"),
+                "{at}: {out:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_marker_without_its_blank_line_still_ends_the_stream() {
+        let text = b"data: {}\n\ndata: [DONE]";
+
+        assert_eq!(relay(End::Done, &[text]).0, text);
+    }
+
+    #[test]
+    fn an_event_beyond_the_bound_is_passed_in_pieces() {
+        let line = vec![b'x'; 3 * HOLD_MAX];
+        let mut framer = Framer::new(End::Done);
+
+        let first = framer.push(Bytes::from([b"data: ".as_slice(), &line].concat()));
+
+        assert_eq!(first.len(), line.len() + 6);
+        assert!(!framer.at_border());
+        assert_eq!(framer.push(Bytes::from_static(b"y\n\ndata: z")), "y\n\n");
+        assert!(framer.at_border());
+        assert_eq!(
+            framer.finish(),
+            Piece::Truncated {
+                mid_event: false,
+                error_seen: false
+            }
+        );
+    }
+
+    #[test]
+    fn named_ends_are_known_by_event_line_or_type_member() {
+        let end = End::Named(&["response.completed", "response.failed"]);
+
+        let named = relay(end, &[b"event: response.completed\ndata: {}\n\n"]).1;
+        let typed = relay(end, &[b"data: {\"type\":\"response.failed\",\"x\":1}\n\n"]).1;
+        let other = relay(end, &[b"event: response.completed.not\ndata: {}\n\n"]).1;
+
+        assert!(matches!(named, Piece::Complete(_)));
+        assert!(matches!(typed, Piece::Complete(_)));
+        assert_eq!(
+            other,
+            Piece::Truncated {
+                mid_event: false,
+                error_seen: false
+            }
+        );
+    }
+
+    #[test]
+    fn a_finish_reason_ends_a_stream_only_where_that_is_allowed() {
+        let text = br#"data: {"choices":[{"finish_reason": "stop"}]}"#.as_slice();
+        let event = [text, b"\n\n"].concat();
+        let open = br#"data: {"choices":[{"finish_reason":null}]}"#.as_slice();
+
+        assert!(matches!(
+            relay(End::DoneOrFinishReason, &[&event]).1,
+            Piece::Complete(_)
+        ));
+        for at in 1..event.len() {
+            let (head, tail) = event.split_at(at);
+            assert!(matches!(
+                relay(End::DoneOrFinishReason, &[head, tail]).1,
+                Piece::Complete(_)
+            ));
+        }
+        assert!(matches!(
+            relay(End::DoneOrFinishReason, &[open]).1,
+            Piece::Truncated { .. }
+        ));
+        assert!(matches!(
+            relay(End::Done, &[&event]).1,
+            Piece::Truncated { .. }
+        ));
+    }
+
+    #[test]
+    fn an_upstreams_own_error_event_is_noticed() {
+        let last = relay(End::Done, &[b"data: {\"error\":{\"message\":\"x\"}}\n\n"]).1;
+
+        assert_eq!(
+            last,
+            Piece::Truncated {
+                mid_event: false,
+                error_seen: true
+            }
+        );
+    }
+}

@@ -1,0 +1,169 @@
+//! Bodies: bytes that are there, or a stream with backpressure.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::{Bytes, BytesMut};
+use futures_core::Stream;
+
+use crate::Error;
+
+/// A stream of body chunks. The reader sets the pace: nothing is produced until it is polled.
+pub type BodyStream = Pin<Box<dyn Stream<Item = Result<Bytes, Error>> + Send>>;
+
+/// The body of a request or response.
+#[derive(Default)]
+pub struct Body {
+    inner: Inner,
+    length: Option<u64>,
+}
+
+#[derive(Default)]
+enum Inner {
+    #[default]
+    Empty,
+    Full(Bytes),
+    Stream(BodyStream),
+}
+
+impl Body {
+    /// A body without bytes.
+    pub fn empty() -> Self {
+        Self {
+            inner: Inner::Empty,
+            length: Some(0),
+        }
+    }
+
+    /// A streamed body; `length` in bytes where it is known beforehand.
+    pub fn stream(stream: BodyStream, length: Option<u64>) -> Self {
+        Self {
+            inner: Inner::Stream(stream),
+            length,
+        }
+    }
+
+    /// Bytes still to come, `None` when not known.
+    pub fn length(&self) -> Option<u64> {
+        self.length
+    }
+
+    /// The bytes, where the body is not a stream.
+    pub fn as_bytes(&self) -> Option<&Bytes> {
+        match &self.inner {
+            Inner::Full(bytes) => Some(bytes),
+            Inner::Empty | Inner::Stream(_) => None,
+        }
+    }
+
+    /// Whether there is certainly nothing to read.
+    pub fn is_empty(&self) -> bool {
+        matches!(self.inner, Inner::Empty)
+    }
+
+    /// Whether the bytes come as a stream, and so can be read only once.
+    pub fn is_stream(&self) -> bool {
+        matches!(self.inner, Inner::Stream(_))
+    }
+
+    /// Turns any body into a stream of chunks.
+    pub fn into_stream(self) -> BodyStream {
+        match self.inner {
+            Inner::Stream(stream) => stream,
+            inner @ (Inner::Empty | Inner::Full(_)) => Box::pin(Self {
+                inner,
+                length: self.length,
+            }),
+        }
+    }
+
+    /// The next chunk, `None` at the end. Cancel safe.
+    ///
+    /// # Errors
+    /// What ended the stream early; nothing follows an error.
+    pub async fn chunk(&mut self) -> Option<Result<Bytes, Error>> {
+        poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
+    }
+
+    /// Reads the whole body.
+    ///
+    /// # Errors
+    /// [`Error::too_large`] beyond `max` bytes (known lengths are refused before reading); the stream's own error.
+    pub async fn read_all(mut self, max: u64) -> Result<Bytes, Error> {
+        if self.length.is_some_and(|length| length > max) {
+            return Err(Error::too_large(max));
+        }
+        if let Inner::Full(bytes) = self.inner {
+            return Ok(bytes);
+        }
+        let Some(first) = self.chunk().await.transpose()? else {
+            return Ok(Bytes::new());
+        };
+        let mut collected = BytesMut::from(first);
+        while let Some(chunk) = self.chunk().await.transpose()? {
+            if (collected.len() + chunk.len()) as u64 > max {
+                return Err(Error::too_large(max));
+            }
+            collected.extend_from_slice(&chunk);
+        }
+        if collected.len() as u64 > max {
+            return Err(Error::too_large(max));
+        }
+        Ok(collected.freeze())
+    }
+}
+
+impl Stream for Body {
+    type Item = Result<Bytes, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if let Inner::Stream(stream) = &mut self.inner {
+            return stream.as_mut().poll_next(cx);
+        }
+        match std::mem::take(&mut self.inner) {
+            Inner::Full(bytes) => Poll::Ready(Some(Ok(bytes))),
+            Inner::Empty | Inner::Stream(_) => Poll::Ready(None),
+        }
+    }
+}
+
+impl From<Bytes> for Body {
+    fn from(bytes: Bytes) -> Self {
+        let length = Some(bytes.len() as u64);
+        let inner = if bytes.is_empty() {
+            Inner::Empty
+        } else {
+            Inner::Full(bytes)
+        };
+        Self { inner, length }
+    }
+}
+
+impl From<Vec<u8>> for Body {
+    fn from(bytes: Vec<u8>) -> Self {
+        Bytes::from(bytes).into()
+    }
+}
+
+impl From<String> for Body {
+    fn from(text: String) -> Self {
+        Bytes::from(text).into()
+    }
+}
+
+/// Shows the form and length, never the bytes: bodies are private.
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let form = match self.inner {
+            Inner::Empty => "empty",
+            Inner::Full(_) => "full",
+            Inner::Stream(_) => "stream",
+        };
+        f.debug_struct("Body")
+            .field("form", &form)
+            .field("length", &self.length)
+            .finish()
+    }
+}

@@ -1,0 +1,2 @@
+//! Aurora.
+fn main(){}
