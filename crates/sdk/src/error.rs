@@ -51,6 +51,10 @@ pub enum ErrorKind {
 ///
 /// Becomes `{"error":{message,type,param,code}}` with the kind's status before the response head, the client
 /// dialect's error event after it.
+#[expect(
+    clippy::error_impl_error,
+    reason = "it is the one error of this crate, named as its users say it"
+)]
 pub struct Error(Box<Parts>);
 
 struct Parts {

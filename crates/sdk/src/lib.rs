@@ -9,6 +9,7 @@ mod error;
 mod exchange;
 mod host;
 mod plugin;
+pub mod relay;
 
 pub use body::{Body, BodyStream};
 pub use context::{Client, Context, Params};

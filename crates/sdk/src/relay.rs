@@ -1,0 +1,105 @@
+//! The native path: hand a request to an upstream that speaks the client's own API, byte for byte.
+
+use aurora_openai::peek::{self, Peek};
+use bytes::Bytes;
+use http::HeaderMap;
+use http::header::{ACCEPT_ENCODING, CONTENT_TYPE, HeaderValue};
+
+use crate::{Body, Context, Error, Operation, Request, Response, UpstreamRequest};
+
+/// How a request body is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Payload {
+    /// Always one JSON object, whatever the content type says (`curl -d` says form data).
+    Json,
+    /// JSON where the content type says so or is absent, else relayed as a stream.
+    ByContentType,
+}
+
+/// Relays `request` to `path` below the upstream's API root; the query goes along.
+///
+/// A JSON body is read whole (up to the route's limit), so that its model can be routed and the request repeated on
+/// another token; every other body is streamed through and never held.
+///
+/// # Errors
+/// [`Error::invalid_json`] where [`Payload::Json`] is not, [`Error::too_large`], and as [`crate::Host::send`].
+pub async fn relay(
+    cx: &Context,
+    mut request: Request,
+    operation: Operation,
+    payload: Payload,
+    path: &str,
+) -> Result<Response, Error> {
+    let mut headers = std::mem::take(&mut request.headers);
+    let json = match payload {
+        Payload::Json => true,
+        Payload::ByContentType => is_json(&headers),
+    };
+    let (body, model) = if json && !request.body.is_empty() {
+        let bytes = request.read().await?;
+        let (bytes, model) = prepare(cx, payload, bytes, &mut headers)?;
+        (Body::from(bytes), model)
+    } else {
+        (std::mem::take(&mut request.body), None)
+    };
+    let path = match &request.query {
+        Some(query) => format!("{path}?{query}"),
+        None => path.to_owned(),
+    };
+    let method = request.method;
+    cx.host()
+        .send(UpstreamRequest {
+            operation,
+            method,
+            path,
+            headers,
+            body,
+            model,
+        })
+        .await
+}
+
+/// Looks at a JSON body; switches streaming off where the gateway does not stream.
+fn prepare(
+    cx: &Context,
+    payload: Payload,
+    bytes: Bytes,
+    headers: &mut HeaderMap,
+) -> Result<(Bytes, Option<String>), Error> {
+    let peek = match (Peek::of(&bytes), payload) {
+        (Ok(peek), _) => peek,
+        (Err(error), Payload::Json) => return Err(Error::invalid_json(error)),
+        // Not ours to judge: the upstream may take what we cannot read.
+        (Err(_), Payload::ByContentType) => return Ok((bytes, None)),
+    };
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if !peek.stream {
+        return Ok((bytes, peek.model));
+    }
+    if cx.stream {
+        // A compressed event stream could not be followed to its end marker.
+        headers.remove(ACCEPT_ENCODING);
+        return Ok((bytes, peek.model));
+    }
+    let bytes = peek::without_stream(&bytes, &peek);
+    Ok((bytes, peek.model))
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).is_none_or(|value| {
+        value
+            .as_bytes()
+            .to_ascii_lowercase()
+            .starts_with(b"application/json")
+    })
+}
+
+/// The part of `path` behind `prefix`, without a leading slash; the whole path where it does not begin with it.
+pub fn below<'a>(path: &'a str, prefix: &str) -> &'a str {
+    let prefix = prefix.trim_end_matches('/');
+    let rest = match path.strip_prefix(prefix) {
+        Some(rest) if rest.is_empty() || rest.starts_with('/') => rest,
+        Some(_) | None => path,
+    };
+    rest.trim_start_matches('/')
+}
