@@ -1,0 +1,59 @@
+//! Where the setting that counts was written: flags over environment over file.
+
+use super::{Node, Place};
+
+/// The layers that settings came from, the strongest first.
+#[derive(Debug, Clone)]
+pub(crate) struct Places {
+    layers: Vec<Node>,
+}
+
+impl Places {
+    pub(crate) fn new(layers: Vec<Node>) -> Self {
+        Self { layers }
+    }
+
+    /// The value at `path` in the strongest layer that has one.
+    pub(crate) fn node(&self, path: &[&str]) -> Option<&Node> {
+        self.layers.iter().find_map(|layer| layer.at(path))
+    }
+
+    /// Whether `path` was written anywhere.
+    pub(crate) fn has(&self, path: &[&str]) -> bool {
+        self.node(path).is_some()
+    }
+
+    /// Place of the value at `path`, or of the nearest written value above it.
+    pub(crate) fn value(&self, path: &[&str]) -> Place {
+        self.nearest(path)
+            .map_or(Place::Nowhere, |node| node.place.clone())
+    }
+
+    /// Place of the key at `path`, or of the nearest written one above it.
+    pub(crate) fn key(&self, path: &[&str]) -> Place {
+        let node = self.nearest(path);
+        node.map_or(Place::Nowhere, |node| {
+            node.key.clone().unwrap_or_else(|| node.place.clone())
+        })
+    }
+
+    /// Names of the members of all layers' tables at `path`.
+    pub(crate) fn names(&self, path: &[&str]) -> Vec<&str> {
+        let tables = self
+            .layers
+            .iter()
+            .filter_map(|layer| layer.at(path)?.as_table());
+        let mut names: Vec<&str> = tables
+            .flat_map(|table| table.keys().map(String::as_str))
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    fn nearest(&self, path: &[&str]) -> Option<&Node> {
+        (1..=path.len())
+            .rev()
+            .find_map(|length| self.node(path.get(..length)?))
+    }
+}

@@ -1,0 +1,176 @@
+//! `[server]` and `[admin]`.
+
+use super::Resolver;
+use crate::diagnostic::Problem;
+use crate::document::Place;
+use crate::raw::{self, Raw};
+use crate::schema::words;
+use crate::settings::{Admin, Auth, Server, Tls};
+
+impl Resolver<'_> {
+    pub(super) fn server(&mut self, raw: &Raw, auth: &Auth) -> Server {
+        let server = &raw.server;
+        let listen = server.listen.as_slice().to_vec();
+        self.listeners(&listen, auth);
+        Server {
+            listen,
+            max_body: server.max_body,
+            max_upload: server.max_upload,
+            max_in_flight: server.max_in_flight,
+            header_read: server.header_read,
+            body_read_gap: server.body_read_gap,
+            idle: server.idle,
+            drain: server.drain,
+            keep_alive_comment: server.keep_alive_comment,
+            stream: server.stream,
+            data_dir: self.absolute(&server.data_dir),
+            cors: server.cors.clone(),
+            tls: server.tls.as_ref().and_then(|tls| self.tls(tls)),
+        }
+    }
+
+    pub(super) fn admin(&mut self, raw: &Raw, server: &Server) -> Option<Admin> {
+        let listen = raw.admin.as_ref()?.listen.clone();
+        if let Some(index) = server.listen.iter().position(|other| same(other, &listen)) {
+            let place = self.places.value(&["admin", "listen"]);
+            let message = format!("`admin.listen` and `server.listen` are both {listen}");
+            let problem = Problem::error("AUR0602", place, message)
+                .label("used twice")
+                .second(self.listen_place(index), "used here")
+                .help("the admin listener needs an address of its own");
+            self.problems.push(problem);
+        }
+        Some(Admin { listen })
+    }
+
+    fn listen_place(&self, index: usize) -> Place {
+        self.places.value(&["server", "listen", &index.to_string()])
+    }
+
+    fn listeners(&mut self, listen: &[String], auth: &Auth) {
+        if listen.is_empty() {
+            let place = self.places.value(&["server", "listen"]);
+            let problem = Problem::error("AUR0115", place, "must name an address");
+            self.problems.push(problem.subject("server.listen"));
+        }
+        let keys = !auth.keys.is_empty() || self.keys_are_meant();
+        for (index, address) in listen.iter().enumerate() {
+            let earlier = listen
+                .iter()
+                .take(index)
+                .position(|other| same(other, address));
+            if let Some(earlier) = earlier {
+                let message = format!("the address {address} is listed twice");
+                let problem = Problem::error("AUR0602", self.listen_place(index), message)
+                    .label("again here")
+                    .second(self.listen_place(earlier), "first here");
+                self.problems.push(problem);
+            } else if !keys && !auth.open && is_public(address) {
+                self.problems
+                    .push(open_to_all(address, self.listen_place(index)));
+            }
+        }
+    }
+
+    // A key that could not be read is reported as such; it need not be missed as well.
+    fn keys_are_meant(&self) -> bool {
+        let written = self.places.node(&["auth", "keys"]);
+        written.is_some_and(|node| node.as_list().is_none_or(|items| !items.is_empty()))
+            || self.places.has(&["auth", "keys_file"])
+    }
+
+    fn tls(&mut self, tls: &raw::Tls) -> Option<Tls> {
+        let (cert, key) = (tls.cert.as_ref()?, tls.key.as_ref()?);
+        let cert_place = self.places.value(&["server", "tls", "cert"]);
+        let key_place = self.places.value(&["server", "tls", "key"]);
+        let cert_pem = self.read(cert, &cert_place);
+        let key_pem = self.read(key, &key_place);
+        if let Some(content) = &cert_pem {
+            self.pem(content, cert, cert_place, &CERTIFICATE);
+        }
+        if let Some(content) = &key_pem {
+            self.pem(content, key, key_place, &PRIVATE_KEY);
+        }
+        Some(Tls {
+            cert_path: self.absolute(cert),
+            key_path: self.absolute(key),
+            cert_pem: cert_pem?,
+            key_pem: String::from_utf8(key_pem?).ok()?.into(),
+        })
+    }
+
+    fn pem(&mut self, content: &[u8], written: &str, place: Place, wanted: &Wanted) {
+        let text = String::from_utf8_lossy(content);
+        let blocks: Vec<&str> = text.lines().filter_map(block).collect();
+        if blocks.iter().any(|block| wanted.blocks.contains(block)) {
+            return;
+        }
+        let found = match blocks.first() {
+            _ if text.trim().is_empty() => "an empty file".to_owned(),
+            Some(block) => format!("a PEM block {block:?}"),
+            None => "no PEM block".to_owned(),
+        };
+        let message = format!("file `{written}` holds no {}", wanted.name);
+        let problem = Problem::error("AUR0404", place, message).label(format!("found {found}"));
+        let encrypted = blocks.contains(&"ENCRYPTED PRIVATE KEY");
+        self.problems.push(if encrypted {
+            problem.help("encrypted keys are not supported; `openssl pkey` decrypts one")
+        } else {
+            problem.help(wanted.help)
+        });
+    }
+}
+
+struct Wanted {
+    name: &'static str,
+    blocks: &'static [&'static str],
+    help: &'static str,
+}
+
+const CERTIFICATE: Wanted = Wanted {
+    name: "certificate",
+    blocks: &["CERTIFICATE"],
+    help: "a certificate begins with `-----BEGIN CERTIFICATE-----`",
+};
+
+const PRIVATE_KEY: Wanted = Wanted {
+    name: "private key",
+    blocks: &["PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY"],
+    help: "a private key begins with `-----BEGIN PRIVATE KEY-----`",
+};
+
+fn block(line: &str) -> Option<&str> {
+    line.trim()
+        .strip_prefix("-----BEGIN ")?
+        .strip_suffix("-----")
+}
+
+// Two listeners on port 0 get two ports.
+fn same(a: &str, b: &str) -> bool {
+    let parts = |text| words::address(text).ok();
+    let zero = parts(a).is_some_and(|(_, port)| port == 0);
+    !zero && (a == b || (parts(a).is_some() && parts(a) == parts(b)))
+}
+
+fn is_public(address: &str) -> bool {
+    let Ok((host, _)) = words::address(address) else {
+        return false;
+    };
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    match bare.parse::<std::net::IpAddr>() {
+        Ok(ip) => !ip.to_canonical().is_loopback(),
+        Err(_) => !host.eq_ignore_ascii_case("localhost"),
+    }
+}
+
+fn open_to_all(address: &str, place: Place) -> Problem {
+    Problem::error(
+        "AUR0601",
+        place,
+        format!("{address} can be reached by others, and no client key is set"),
+    )
+    .label("anybody could use your tokens")
+    .help("listen on 127.0.0.1 to serve this machine only")
+    .help("or require a key: `keys = [\"...\"]` in [auth]")
+    .help("or let everybody in: `open = true` in [auth]")
+}

@@ -1,0 +1,154 @@
+//! `[upstreams.NAME]`.
+
+use std::collections::BTreeMap;
+
+use url::Url;
+
+use super::Resolver;
+use super::tokens::{ACCOUNTS, KEYS};
+use crate::diagnostic::Problem;
+use crate::raw::{self, Raw};
+use crate::schema::keys::CHATGPT_BASE_URL;
+use crate::schema::nearest;
+use crate::settings::{
+    ChatGptWeb, DoneMarker, Mock, OpenAi, Protocol, ResponsesMode, Timeouts, Upstream,
+};
+
+impl Resolver<'_> {
+    pub(super) fn upstreams(&mut self, raw: &Raw) -> BTreeMap<String, Upstream> {
+        let mut upstreams = BTreeMap::new();
+        for (name, upstream) in &raw.upstreams {
+            self.pool_of(name, upstream);
+            let Some(protocol) = self.protocol(name, upstream) else {
+                continue;
+            };
+            let timeouts = &upstream.timeouts;
+            let headers = upstream.forward_headers.iter();
+            let resolved = Upstream {
+                protocol,
+                tokens: upstream.tokens.clone(),
+                timeouts: Timeouts {
+                    connect: timeouts.connect,
+                    first_byte: timeouts.first_byte,
+                    idle: timeouts.idle,
+                    total: timeouts.total,
+                },
+                models: upstream.models.clone(),
+                max_concurrency: upstream.max_concurrency,
+                forward_headers: headers.map(|header| header.to_ascii_lowercase()).collect(),
+                proxy: upstream
+                    .proxy
+                    .as_deref()
+                    .and_then(|url| Url::parse(url).ok()),
+            };
+            upstreams.insert(name.clone(), resolved);
+        }
+        self.unused_upstreams(raw);
+        upstreams
+    }
+
+    fn protocol(&mut self, name: &str, raw: &raw::Upstream) -> Option<Protocol> {
+        let base_url = raw.base_url.as_deref().and_then(|url| Url::parse(url).ok());
+        Some(match raw.protocol.as_deref()? {
+            "openai" => {
+                if !self.places.has(&["upstreams", name, "base_url"]) {
+                    self.no_base_url(name);
+                }
+                Protocol::OpenAi(OpenAi {
+                    base_url: base_url?,
+                    responses: match raw.responses.as_deref() {
+                        Some("emulate") => ResponsesMode::Emulate,
+                        _ => ResponsesMode::Native,
+                    },
+                    done_marker: match raw.done_marker.as_deref() {
+                        Some("optional") => DoneMarker::Optional,
+                        _ => DoneMarker::Required,
+                    },
+                })
+            }
+            "chatgpt-web" => Protocol::ChatGptWeb(ChatGptWeb {
+                base_url: base_url.or_else(|| Url::parse(CHATGPT_BASE_URL).ok())?,
+                max_continuations: raw.max_continuations?,
+                history: raw.history?,
+                tool_calls: raw.tool_calls?,
+                refusal_retries: raw.refusal_retries?,
+            }),
+            _ => Protocol::Mock(Mock {
+                delay: raw.delay.as_ref()?.0,
+                chunk_delay: raw.chunk_delay.as_ref()?.0,
+                fail_rate: raw.fail_rate?,
+                fail_status: raw.fail_status?,
+                cut_after: raw.cut_after,
+            }),
+        })
+    }
+
+    fn no_base_url(&mut self, name: &str) {
+        let place = self.places.key(&["upstreams", name]);
+        let message = format!("`base_url` is missing in `upstreams.{name}`");
+        let problem = Problem::error("AUR0108", place, message)
+            .label("`base_url` is needed")
+            .help("write `base_url = \"https://api.openai.com/v1\"` for OpenAI itself");
+        self.problems.push(problem);
+    }
+
+    fn pool_of(&mut self, name: &str, upstream: &raw::Upstream) {
+        let Some(pool) = &upstream.tokens else { return };
+        let place = self.places.value(&["upstreams", name, "tokens"]);
+        let names = self.places.names(&["tokens"]);
+        if !names.contains(&pool.as_str()) {
+            let message =
+                format!("upstream `{name}` refers to token pool `{pool}`, which is not defined");
+            let problem = Problem::error("AUR0203", place, message)
+                .label(format!("no section [tokens.{pool}]"))
+                .suggest(nearest(pool, names.iter().copied()));
+            self.problems.push(problem);
+            return;
+        }
+        let written = |keys: &[&str]| {
+            keys.iter()
+                .any(|key| self.places.has(&["tokens", pool, key]))
+        };
+        let (wanted, has) = match (
+            upstream.protocol.as_deref(),
+            written(&KEYS),
+            written(&ACCOUNTS),
+        ) {
+            (Some("chatgpt-web"), true, false) => ("ChatGPT accounts", "API keys"),
+            (Some("openai"), false, true) => ("API keys", "ChatGPT accounts"),
+            _ => return,
+        };
+        let protocol = upstream.protocol.as_deref().unwrap_or_default();
+        let message = format!(
+            "an upstream of protocol {protocol} needs {wanted}, and pool `{pool}` has {has}"
+        );
+        let problem = Problem::error("AUR0204", place, message)
+            .label(format!("needs {wanted}"))
+            .second(self.places.key(&["tokens", pool]), format!("has {has}"));
+        self.problems.push(problem);
+    }
+
+    fn unused_upstreams(&mut self, raw: &Raw) {
+        let targets = raw
+            .routes
+            .iter()
+            .flat_map(|route| route.upstream.as_slice());
+        let used: Vec<&str> = targets
+            .filter_map(|target| match target {
+                raw::Target::Name(name) => Some(name.as_str()),
+                raw::Target::Weighted { name, .. } => name.as_deref(),
+                raw::Target::Refused(_) => None,
+            })
+            .collect();
+        for name in raw
+            .upstreams
+            .keys()
+            .filter(|name| !used.contains(&name.as_str()))
+        {
+            let place = self.places.key(&["upstreams", name]);
+            let message = format!("upstream `{name}` is used by no route");
+            self.problems
+                .push(Problem::warning("AUR0901", place, message).label("unused"));
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Keys of `[[routes]]` and `[[expect]]`.
+
+use super::{key, section};
+use crate::schema::{Kind, Section};
+
+pub(super) static ROUTE: Section = section(&[
+    key(
+        "path",
+        Kind::RoutePath,
+        "Exact path, or a pattern with {name} and {*rest}.",
+    )
+    .needed(),
+    key(
+        "methods",
+        Kind::List(&Kind::Method),
+        "Methods; by default those that the plugin serves.",
+    ),
+    key("plugin", Kind::Text, "Plugin that serves the route.").needed(),
+    key(
+        "upstream",
+        Kind::OneOrMany(&Kind::TextOr(&TARGET)),
+        "Upstream; an ordered list fails over, a list of { name, weight } shares.",
+    )
+    .or("[]"),
+    key(
+        "retry",
+        Kind::Table(&RETRY),
+        "What is tried again while nothing has reached the client.",
+    )
+    .or("{}"),
+    key("hold", Kind::Table(&HOLD), "No effect yet."),
+    key(
+        "max_body",
+        Kind::Size,
+        "Largest body, in place of both limits of [server].",
+    ),
+    key(
+        "debug_headers",
+        Kind::Bool,
+        "Adds x-aurora-upstream and x-aurora-attempts to responses.",
+    )
+    .or("false"),
+    key(
+        "options",
+        Kind::Free,
+        "Options for the plugin, over those in [plugins.NAME].",
+    )
+    .or("{}"),
+]);
+
+static TARGET: Section = section(&[
+    key("name", Kind::Text, "Name of the upstream.").needed(),
+    key(
+        "weight",
+        Kind::Integer {
+            min: 0,
+            max: 1_000_000,
+        },
+        "Share of the traffic.",
+    )
+    .or("1"),
+]);
+
+static RETRY: Section = section(&[
+    key(
+        "attempts",
+        Kind::Integer { min: 1, max: 100 },
+        "Attempts, all tokens and upstreams together.",
+    )
+    .or("3"),
+    key(
+        "budget",
+        Kind::Duration,
+        "No attempt starts later than this.",
+    )
+    .or("30s"),
+    key(
+        "on",
+        Kind::List(&Kind::Word(&[
+            "connect",
+            "auth",
+            "429",
+            "5xx",
+            "first_byte",
+        ])),
+        "What is retried.",
+    )
+    .or("connect,auth,429,5xx,first_byte"),
+]);
+
+static HOLD: Section = section(&[
+    key(
+        "bytes",
+        Kind::Integer {
+            min: 0,
+            max: 1_073_741_824,
+        },
+        "Bytes held back.",
+    ),
+    key("time", Kind::Duration, "Time held back."),
+]);
+
+pub(super) static EXPECT: Section = section(&[
+    key("request", Kind::Table(&EXPECT_REQUEST), "The request.").needed(),
+    key(
+        "goes_to",
+        Kind::Text,
+        "The upstream that must be chosen first.",
+    )
+    .needed(),
+]);
+
+static EXPECT_REQUEST: Section = section(&[
+    key("method", Kind::Method, "Method.").or("POST"),
+    key("path", Kind::RoutePath, "Path.").needed(),
+    key("model", Kind::Text, "Model that the client asks for."),
+]);

@@ -1,0 +1,183 @@
+//! Keys of `[tokens.NAME]` and `[upstreams.NAME]`.
+
+use super::{PROTOCOLS, key, section};
+use crate::schema::{Kind, Section};
+
+const OPENAI: &[&str] = &["openai"];
+const CHATGPT: &[&str] = &["chatgpt-web"];
+const MOCK: &[&str] = &["mock"];
+const NETWORK: &[&str] = &["openai", "chatgpt-web"];
+const HTTP: &[&str] = &["http", "https"];
+const PROXIES: &[&str] = &["http", "https", "socks5", "socks5h"];
+
+pub(super) static TOKENS: Section = section(&[
+    key(
+        "file",
+        Kind::Path,
+        "File with one API key a line; blank lines and # comments are skipped.",
+    ),
+    key(
+        "env",
+        Kind::Variable,
+        "Environment variable with API keys, separated by commas or line breaks.",
+    ),
+    key("values", Kind::List(&Kind::Secret), "API keys."),
+    key("access", Kind::Path, "File with ChatGPT access tokens."),
+    key("refresh", Kind::Path, "File with ChatGPT refresh tokens."),
+    key("session", Kind::Path, "File with ChatGPT session tokens."),
+    key("device", Kind::Path, "File with ChatGPT device ids."),
+    key(
+        "strategy",
+        Kind::Word(&["round_robin", "least_busy", "sticky"]),
+        "How a token is picked.",
+    )
+    .or("round_robin"),
+    key(
+        "cooldown",
+        Kind::Duration,
+        "Rest of a token after a failure that gives no time of its own.",
+    )
+    .or("60s"),
+    key(
+        "probe_dead",
+        Kind::Duration,
+        "When a dead token is tried again.",
+    )
+    .or("10m"),
+]);
+
+pub(super) static UPSTREAM: Section = section(&[
+    key(
+        "protocol",
+        Kind::Word(&PROTOCOLS),
+        "What the upstream speaks.",
+    )
+    .needed(),
+    key(
+        "base_url",
+        Kind::Url(HTTP),
+        "URL up to and including the API root, such as https://api.openai.com/v1.",
+    )
+    .only(NETWORK),
+    key(
+        "tokens",
+        Kind::Text,
+        "Name of the token pool; without one no credential is sent.",
+    ),
+    key(
+        "timeouts",
+        Kind::Table(&TIMEOUTS),
+        "How long to wait for what.",
+    )
+    .or("{}"),
+    key(
+        "models",
+        Kind::Map,
+        "Model names of clients, each with the upstream's own name.",
+    )
+    .or("{}"),
+    key(
+        "max_concurrency",
+        Kind::Integer {
+            min: 1,
+            max: 1_000_000,
+        },
+        "Requests under way at once.",
+    )
+    .or("256"),
+    key(
+        "forward_headers",
+        Kind::List(&Kind::Header),
+        "Client headers to pass on beside the few that always are.",
+    )
+    .or("[]"),
+    key("proxy", Kind::Proxy(PROXIES), "Outgoing proxy.").only(NETWORK),
+    key(
+        "responses",
+        Kind::Word(&["native", "emulate"]),
+        "Whether the upstream serves the Responses API, or Aurora emulates it.",
+    )
+    .or("native")
+    .only(OPENAI),
+    key(
+        "done_marker",
+        Kind::Word(&["required", "optional"]),
+        "Whether a complete chat stream ends with [DONE].",
+    )
+    .or("required")
+    .only(OPENAI),
+    key(
+        "max_continuations",
+        Kind::Integer { min: 0, max: 100 },
+        "How often a cut answer is continued.",
+    )
+    .or("3")
+    .only(CHATGPT),
+    key(
+        "history",
+        Kind::Bool,
+        "Keep conversations in the account's history.",
+    )
+    .or("false")
+    .only(CHATGPT),
+    key("tool_calls", Kind::Bool, "Emulate tool calls in text.")
+        .or("true")
+        .only(CHATGPT),
+    key(
+        "refusal_retries",
+        Kind::Integer { min: 0, max: 100 },
+        "How often a refused tool call is asked for again.",
+    )
+    .or("3")
+    .only(CHATGPT),
+    key("delay", Kind::Duration, "Wait before the response head.")
+        .or("0s")
+        .only(MOCK),
+    key(
+        "chunk_delay",
+        Kind::Duration,
+        "Wait before each further piece of a stream.",
+    )
+    .or("0s")
+    .only(MOCK),
+    key(
+        "fail_rate",
+        Kind::Number { min: 0.0, max: 1.0 },
+        "Share of requests that fail.",
+    )
+    .or("0.0")
+    .only(MOCK),
+    key(
+        "fail_status",
+        Kind::Integer { min: 400, max: 599 },
+        "Status of a failing request.",
+    )
+    .or("500")
+    .only(MOCK),
+    key(
+        "cut_after",
+        Kind::Integer {
+            min: 0,
+            max: i64::MAX,
+        },
+        "A stream breaks off after that many events.",
+    )
+    .only(MOCK),
+]);
+
+static TIMEOUTS: Section = section(&[
+    key("connect", Kind::Duration, "Until the connection stands.").or("5s"),
+    key(
+        "first_byte",
+        Kind::Duration,
+        "From the request sent to the response head.",
+    )
+    .or("60s"),
+    key(
+        "idle",
+        Kind::Duration,
+        "Longest silence inside a response body.",
+    )
+    .or("120s"),
+    key("total", Kind::DurationOrOff, "The whole exchange.").or("off"),
+]);

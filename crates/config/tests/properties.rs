@@ -1,0 +1,114 @@
+//! No text, however broken, makes the loader panic or point outside of it.
+#![expect(clippy::unwrap_used, reason = "test code")]
+
+use std::path::Path;
+
+use aurora_config::{
+    Match, Memory, Overrides, PluginInfo, Report, Request, RouteTable, Style, load,
+};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+const VALID: &str = include_str!("architecture.toml");
+
+fn report(text: &str) -> Report {
+    let plugins = [PluginInfo {
+        name: "chat".to_owned(),
+        methods: vec!["POST".to_owned()],
+    }];
+    let request = Request {
+        text,
+        path: Path::new("/srv/aurora.toml"),
+        display: "aurora.toml",
+        plugins: &plugins,
+        overrides: &Overrides::default(),
+    };
+    match load(&request, &Memory::new()) {
+        Ok(loaded) => loaded.warnings,
+        Err(error) => error.report,
+    }
+}
+
+fn check(text: &str) {
+    let report = report(text);
+    let lines: Vec<&str> = text.split('\n').collect();
+    for diagnostic in report.diagnostics() {
+        assert!(aurora_config::explain(diagnostic.code).is_some());
+        assert_ne!(
+            diagnostic.code,
+            "AUR0003",
+            "{}",
+            report.render(Style::Plain)
+        );
+        if let (Some(line), Some(column)) = (diagnostic.line, diagnostic.column) {
+            let text = lines.get(line - 1).unwrap();
+            assert!(
+                (1..=text.chars().count() + 1).contains(&column),
+                "{diagnostic:?}"
+            );
+        }
+    }
+    report.render(Style::Plain);
+}
+
+fn word() -> impl Strategy<Value = String> {
+    prop_oneof![
+        "[ -~]{0,12}",
+        "[\"'=\\[\\]{}#,.\\n\\\\é\u{feff}]{1,3}",
+        Just("= 3".to_owned()),
+        Just("= \"\"".to_owned()),
+        Just("= [{}]".to_owned()),
+        Just("[auth]\nkeys = [".to_owned()),
+        Just("[upstreams.mock]".to_owned()),
+        Just("[routes]".to_owned()),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_bytes_give_a_report(bytes in vec(any::<u8>(), 0..200)) {
+        check(&String::from_utf8_lossy(&bytes));
+    }
+
+    #[test]
+    fn any_change_of_a_valid_file_gives_a_report(
+        changes in vec((0.0..1.0f64, 0usize..20, word()), 1..4),
+    ) {
+        let mut text: Vec<char> = VALID.chars().collect();
+        for (at, remove, insert) in changes {
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "a position in a short text")]
+            let start = (at * text.len() as f64) as usize;
+            let end = (start + remove).min(text.len());
+            text.splice(start..end, insert.chars());
+        }
+        check(&text.into_iter().collect::<String>());
+    }
+
+    #[test]
+    fn any_values_of_the_wrong_kind_give_a_report(line in 0usize..70, value in "(3|-1|1\\.5|true|\"x\"|\"\"|\\[\\]|\\[3\\]|\\{\\}|\\{ a = 1 \\}|1979-05-27)") {
+        let mut lines: Vec<String> = VALID.lines().map(str::to_owned).collect();
+        let line = line % lines.len();
+        if let Some((key, _)) = lines[line].clone().split_once('=') {
+            lines[line] = format!("{key}= {value}");
+        }
+        check(&lines.join("\n"));
+    }
+
+    #[test]
+    fn a_table_finds_what_was_inserted_and_never_panics(
+        paths in vec("(/[ab]|/\\{[xy]\\}|/a\\{x\\}|/\\{x\\}b|/\\{\\*r\\}|/\\{\\{|\\}){1,4}", 1..8),
+        wanted in "(/[abc%0-9]{0,3}){0,4}",
+    ) {
+        let mut table = RouteTable::new();
+        for (index, path) in paths.iter().enumerate() {
+            let inserted = table.insert(path, None, index).is_ok();
+            if inserted && !path.contains(['{', '}']) {
+                let found = matches!(table.find(path, "GET"), Match::Found { value, .. } if *value == index);
+                prop_assert!(found);
+            }
+        }
+        table.find(&wanted, "POST");
+    }
+}
