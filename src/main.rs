@@ -1,2 +1,7 @@
-//! Aurora.
-fn main(){}
+//! The `aurora` binary.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    aurora::main()
+}

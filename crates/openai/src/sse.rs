@@ -4,7 +4,7 @@ mod decoder;
 mod framer;
 
 pub use decoder::{Decoder, Event, TooLarge};
-pub use framer::{End, Framer, Piece};
+pub use framer::{End, Finish, Framer};
 
 use bytes::{BufMut, Bytes, BytesMut};
 

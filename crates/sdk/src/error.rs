@@ -1,5 +1,6 @@
 //! The one error type: whose fault, which status, what the client reads.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
@@ -60,7 +61,8 @@ pub struct Error(Box<Parts>);
 struct Parts {
     kind: ErrorKind,
     origin: Origin,
-    code: &'static str,
+    code: Cow<'static, str>,
+    status: Option<StatusCode>,
     message: String,
     param: Option<String>,
     retry_after: Option<Duration>,
@@ -74,14 +76,15 @@ impl Error {
     pub fn new(
         kind: ErrorKind,
         origin: Origin,
-        code: &'static str,
+        code: impl Into<Cow<'static, str>>,
         message: impl Into<String>,
     ) -> Self {
-        let message = message.into();
+        let (code, message) = (code.into(), message.into());
         Self(Box::new(Parts {
             kind,
             origin,
             code,
+            status: None,
             message,
             param: None,
             retry_after: None,
@@ -139,6 +142,13 @@ impl Error {
         self
     }
 
+    /// Answers with `status` where the kind's own would say less than an upstream did.
+    #[must_use]
+    pub fn with_status(mut self, status: StatusCode) -> Self {
+        self.0.status = Some(status);
+        self
+    }
+
     /// Says when to try again; becomes `Retry-After`.
     #[must_use]
     pub fn with_retry_after(mut self, wait: Duration) -> Self {
@@ -167,8 +177,8 @@ impl Error {
     }
 
     /// The stable code.
-    pub fn code(&self) -> &'static str {
-        self.0.code
+    pub fn code(&self) -> &str {
+        &self.0.code
     }
 
     /// The message for people.
@@ -188,6 +198,9 @@ impl Error {
 
     /// The HTTP status of the answer.
     pub fn status(&self) -> StatusCode {
+        if let Some(status) = self.0.status {
+            return status;
+        }
         match self.0.kind {
             ErrorKind::InvalidRequest => StatusCode::BAD_REQUEST,
             ErrorKind::Unauthenticated => StatusCode::UNAUTHORIZED,

@@ -12,6 +12,11 @@ pub trait Plugin: Send + Sync + 'static {
     /// The methods that its handlers serve where the route lists none; empty for any.
     fn methods(&self) -> &[&'static str];
 
+    /// Whether a route of this plugin makes sense without an upstream.
+    fn needs_upstream(&self) -> bool {
+        true
+    }
+
     /// Makes the handler of one route, while a snapshot is prepared: bad options fail the reload, never a request.
     ///
     /// # Errors

@@ -26,17 +26,16 @@ pub enum End {
 }
 
 /// How a stream ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Piece {
-    /// With its marker; the bytes that were still held belong to it.
-    Complete(Bytes),
-    /// Without.
-    Truncated {
-        /// Whether part of an unfinished event has been passed on already.
-        mid_event: bool,
-        /// Whether the upstream sent an error event of its own.
-        error_seen: bool,
-    },
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Finish {
+    /// Whether the end marker came.
+    pub complete: bool,
+    /// What was still held. Part of the answer where it is complete; half an event where it is not.
+    pub rest: Bytes,
+    /// Whether part of an unfinished event has been passed on already.
+    pub mid_event: bool,
+    /// Whether the upstream sent an error event of its own.
+    pub error_seen: bool,
 }
 
 /// See the module.
@@ -94,21 +93,20 @@ impl Framer {
         !self.open
     }
 
-    /// Whether the end marker has come.
-    pub fn is_complete(&self) -> bool {
-        self.complete
+    /// Whether the end marker has come; never for [`End::Message`], which has none.
+    pub fn has_marker(&self) -> bool {
+        self.complete && self.end != End::Message
     }
 
     /// Ends the stream.
-    pub fn finish(mut self) -> Piece {
+    pub fn finish(mut self) -> Finish {
         if self.line_len > 0 {
             self.end_line();
         }
         self.look_for_finish_reason(&self.held.clone().freeze());
-        if self.complete {
-            return Piece::Complete(self.held.freeze());
-        }
-        Piece::Truncated {
+        Finish {
+            complete: self.complete,
+            rest: self.held.freeze(),
             mid_event: self.open,
             error_seen: self.error_seen,
         }
@@ -247,15 +245,15 @@ mod tests {
 
     const CHAT: &[u8] = b": hi\n\ndata: {\"a\":1}\r\n\r\nevent: x\ndata: 2\n\ndata: [DONE]\n\n";
 
-    fn relay(end: End, pieces: &[&[u8]]) -> (Vec<u8>, Piece) {
+    fn relay(end: End, pieces: &[&[u8]]) -> (Vec<u8>, Finish) {
         let mut framer = Framer::new(end);
         let mut out = Vec::new();
         for piece in pieces {
             out.extend_from_slice(&framer.push(Bytes::copy_from_slice(piece)));
         }
         let last = framer.finish();
-        if let Piece::Complete(rest) = &last {
-            out.extend_from_slice(rest);
+        if last.complete {
+            out.extend_from_slice(&last.rest);
         }
         (out, last)
     }
@@ -267,7 +265,7 @@ mod tests {
             let (out, last) = relay(End::Done, &[head, tail]);
 
             assert_eq!(out, CHAT, "split at {at}");
-            assert!(matches!(last, Piece::Complete(_)), "split at {at}");
+            assert!(last.complete, "split at {at}");
         }
         let single: Vec<&[u8]> = CHAT.chunks(1).collect();
         assert_eq!(relay(End::Done, &single).0, CHAT);
@@ -331,8 +329,8 @@ mod tests {
         let typed = relay(end, &[b"data: {\"type\":\"response.failed\",\"x\":1}\n\n"]).1;
         let other = relay(end, &[b"event: response.completed.not\ndata: {}\n\n"]).1;
 
-        assert!(matches!(named, Piece::Complete(_)));
-        assert!(matches!(typed, Piece::Complete(_)));
+        assert!(named.complete);
+        assert!(typed.complete);
         assert_eq!(
             other,
             Piece::Truncated {

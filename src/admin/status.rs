@@ -1,0 +1,138 @@
+//! What the gateway says about itself. Never a secret: tokens by id and origin, keys by name.
+
+use std::time::{Instant, SystemTime};
+
+use aurora_config::{Protocol, Style};
+use aurora_tokens::{Health, TokenPool, TokenStatus};
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use crate::app::Shared;
+use crate::snapshot::{Route, Snapshot};
+use crate::upstream::Upstream;
+
+/// Whether new requests should come here, and what an operator should know meanwhile.
+pub(super) fn ready(shared: &Shared) -> (StatusCode, Value) {
+    let snapshot = shared.cell.load();
+    let draining = shared.draining.is_cancelled();
+    let mut pending = Vec::new();
+    if draining {
+        pending.push(format!(
+            "draining: {} requests under way",
+            shared.in_flight.count()
+        ));
+    }
+    if shared.reload.facts().error.is_some() {
+        pending.push(format!(
+            "config: what is on disk is refused, generation {} serves on; see /status",
+            snapshot.generation
+        ));
+    }
+    for (name, pool) in &snapshot.pools {
+        if !pool.is_empty() && pool.status().iter().all(|token| token.health != Health::Ok) {
+            pending.push(format!("tokens: none of pool `{name}` can be used now"));
+        }
+    }
+    let status = if draining {
+        StatusCode::SERVICE_UNAVAILABLE
+    } else {
+        StatusCode::OK
+    };
+    (
+        status,
+        json!({ "ready": !draining, "generation": snapshot.generation, "pending": pending }),
+    )
+}
+
+/// Everything.
+pub(super) fn status(shared: &Shared) -> Value {
+    let snapshot = shared.cell.load();
+    let facts = shared.reload.facts();
+    let config = snapshot.config();
+    json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "started_at": time(shared.started_at),
+        "generation": snapshot.generation,
+        "published_at": facts.last_published.map(time),
+        "draining": shared.draining.is_cancelled(),
+        "in_flight": shared.in_flight.count(),
+        "client_keys": config.auth.keys.iter().map(|key| &key.name).collect::<Vec<_>>(),
+        "state": shared.store.kind(),
+        "reload": {
+            "published": facts.published,
+            "refused": facts.refused,
+            "last_checked": facts.last_checked.map(time),
+            "error": facts.error.map(|error| json!({ "at": time(error.at), "diagnostics": error.text })),
+            "warnings": snapshot.loaded.warnings.render(Style::Plain),
+        },
+        "routes": snapshot.route_list.iter().map(|route| self::route(route)).collect::<Vec<_>>(),
+        "upstreams": snapshot.upstreams.values().map(|one| (one.name.clone(), upstream(one))).collect::<serde_json::Map<_, _>>(),
+        "tokens": pools(&snapshot),
+    })
+}
+
+fn route(route: &Route) -> Value {
+    let settings = &route.settings;
+    json!({
+        "path": settings.path,
+        "methods": route.methods,
+        "plugin": settings.plugin,
+        "upstreams": settings.upstreams.iter().map(|target| &target.name).collect::<Vec<_>>(),
+    })
+}
+
+fn upstream(upstream: &Upstream) -> Value {
+    let settings = &upstream.settings;
+    let (protocol, base_url) = match &settings.protocol {
+        Protocol::OpenAi(openai) => ("openai", Some(openai.base_url.as_str())),
+        Protocol::ChatGptWeb(web) => ("chatgpt-web", Some(web.base_url.as_str())),
+        Protocol::Mock(_) => ("mock", None),
+    };
+    json!({
+        "protocol": protocol,
+        "base_url": base_url,
+        "tokens": settings.tokens,
+        "models": settings.models,
+        "max_concurrency": settings.max_concurrency,
+        "in_flight": settings.max_concurrency.saturating_sub(upstream.slots.available_permits()),
+    })
+}
+
+fn pools(snapshot: &Snapshot) -> Value {
+    let pools = snapshot
+        .pools
+        .iter()
+        .map(|(name, pool)| (name.clone(), self::pool(pool)));
+    Value::Object(pools.collect())
+}
+
+fn pool(pool: &TokenPool) -> Value {
+    let now = Instant::now();
+    let tokens: Vec<Value> = pool
+        .status()
+        .iter()
+        .map(|status| token(status, now))
+        .collect();
+    json!({ "count": pool.len(), "tokens": tokens })
+}
+
+fn token(status: &TokenStatus, now: Instant) -> Value {
+    let seconds = |at: Instant| at.saturating_duration_since(now).as_secs();
+    let (state, reason, wait) = match status.health {
+        Health::Ok => ("ok", None, None),
+        Health::Cooling { until } => ("cooling", None, Some(seconds(until))),
+        Health::Dead { reason, probe_at } => ("dead", Some(reason), Some(seconds(probe_at))),
+    };
+    json!({
+        "id": status.id.to_string(),
+        "origin": status.origin,
+        "state": state,
+        "reason": reason,
+        "retry_in_s": wait,
+        "in_flight": status.busy,
+    })
+}
+
+fn time(at: SystemTime) -> String {
+    humantime::format_rfc3339_seconds(at).to_string()
+}

@@ -1,0 +1,72 @@
+//! `aurora check`: everything that a start or reload would find, without serving.
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use aurora_config::{Overrides, Style};
+
+use super::{CheckArgs, Format, print};
+use crate::plugins::Plugins;
+use crate::reload::{Inputs, Refusal};
+use crate::snapshot::{Snapshot, prepare};
+use crate::store::Store;
+
+pub(super) fn check(args: &CheckArgs) -> ExitCode {
+    let color = args.format == Format::Text && std::io::stderr().is_terminal();
+    let style = if color { Style::Color } else { Style::Plain };
+    match (snapshot(args.config.config.clone(), style), args.format) {
+        (Ok(snapshot), Format::Text) => {
+            let warnings = snapshot.loaded.warnings.render(style);
+            if !warnings.is_empty() {
+                print::error_line(&warnings);
+            }
+            print::line(&summary(&snapshot));
+            ExitCode::SUCCESS
+        }
+        (Ok(snapshot), Format::Json) => {
+            print::line(&snapshot.loaded.warnings.to_json());
+            ExitCode::SUCCESS
+        }
+        (Err(refusal), Format::Text) => {
+            print::error_line(&refusal.report);
+            ExitCode::FAILURE
+        }
+        (Err(refusal), Format::Json) => {
+            print::line(&refusal.json);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What would serve.
+pub(super) fn snapshot(config: std::path::PathBuf, style: Style) -> Result<Snapshot, Refusal> {
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .unwrap_or_default();
+    let (inputs, plugins) = (
+        Inputs::new(config, Overrides::default()),
+        Plugins::builtin(),
+    );
+    let (_, loaded) = inputs.load_now(&plugins, style);
+    prepare(*loaded?, inputs.path(), &plugins, &Store::in_memory(), None).map_err(|error| Refusal {
+        report: error.report.render(style),
+        json: error.report.to_json(),
+        files: error.files,
+    })
+}
+
+fn summary(snapshot: &Snapshot) -> String {
+    let counts = snapshot.loaded.counts();
+    let parts = [
+        print::count(counts.routes, "route"),
+        print::count(counts.upstreams, "upstream"),
+        print::count(counts.pools, "token pool"),
+        print::count(counts.tokens, "token"),
+        print::count(counts.keys, "client key"),
+    ];
+    format!(
+        "{} is good: {}",
+        snapshot.config_path.display(),
+        parts.join(", ")
+    )
+}

@@ -1,0 +1,135 @@
+//! The one place that prints for people.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "this is the command line's printing module"
+)]
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use aurora_config::{Config, TokenSource};
+
+use crate::app::Shared;
+use crate::snapshot::Snapshot;
+
+/// A line to standard output.
+pub(super) fn line(text: &str) {
+    println!("{text}");
+}
+
+/// A line to standard error.
+pub(super) fn error_line(text: &str) {
+    eprintln!("{text}");
+}
+
+/// What was loaded from where, the routes, and the addresses; never a secret.
+pub(crate) fn started(
+    shared: &Shared,
+    (public, admin): (Vec<SocketAddr>, Vec<SocketAddr>),
+    took: Duration,
+) {
+    let snapshot = shared.cell.load();
+    let config = snapshot.config();
+    println!("aurora {}", env!("CARGO_PKG_VERSION"));
+    println!("config   {}", snapshot.config_path.display());
+    for file in &snapshot.loaded.files {
+        if file.exists() {
+            println!("file     {}", file.display());
+        }
+    }
+    for (name, tokens) in &config.tokens {
+        if let TokenSource::Keys(keys) = &tokens.source {
+            println!("tokens   {name}: {}", count(keys.len(), "token"));
+        }
+    }
+    println!("keys     {}", keys(config));
+    println!(
+        "state    {} ({})",
+        config.server.data_dir.display(),
+        shared.store.kind()
+    );
+    for row in route_rows(&snapshot) {
+        println!("route    {row}");
+    }
+    let scheme = if snapshot.tls.is_some() {
+        "https"
+    } else {
+        "http"
+    };
+    for address in admin {
+        println!("admin    http://{address}");
+    }
+    for address in public {
+        println!("listening on {scheme}://{address}");
+    }
+    println!("ready in {} ms", took.as_millis());
+}
+
+fn keys(config: &Config) -> String {
+    match config.auth.keys.len() {
+        0 => "none: everybody who reaches the listener may use it".to_owned(),
+        number => count(number, "client key"),
+    }
+}
+
+/// `"1 route"`, `"2 routes"`.
+pub(super) fn count(number: usize, word: &str) -> String {
+    if number == 1 {
+        format!("1 {word}")
+    } else {
+        format!("{number} {word}s")
+    }
+}
+
+/// The route table as aligned lines: methods, path, plugin, upstreams.
+pub(super) fn route_rows(snapshot: &Snapshot) -> Vec<String> {
+    let cells: Vec<[String; 4]> = snapshot
+        .route_list
+        .iter()
+        .map(|route| {
+            let settings = &route.settings;
+            let methods = if route.methods.is_empty() {
+                "any".to_owned()
+            } else {
+                route.methods.join(",")
+            };
+            let upstreams: Vec<String> = settings
+                .upstreams
+                .iter()
+                .map(|target| match settings.weighted {
+                    true => format!("{}:{}", target.name, target.weight),
+                    false => target.name.clone(),
+                })
+                .collect();
+            let upstreams = upstreams.join(if settings.weighted { " | " } else { " > " });
+            [
+                methods,
+                settings.path.clone(),
+                settings.plugin.clone(),
+                upstreams,
+            ]
+        })
+        .collect();
+    let width = |column: usize| {
+        cells
+            .iter()
+            .filter_map(|row| row.get(column))
+            .map(|cell| cell.chars().count())
+            .max()
+    };
+    let (a, b, c) = (width(0), width(1), width(2));
+    let (a, b, c) = (
+        a.unwrap_or_default(),
+        b.unwrap_or_default(),
+        c.unwrap_or_default(),
+    );
+    cells
+        .iter()
+        .map(|[methods, path, plugin, upstreams]| {
+            format!("{methods:a$}  {path:b$}  {plugin:c$}  {upstreams}")
+                .trim_end()
+                .to_owned()
+        })
+        .collect()
+}

@@ -1,0 +1,15 @@
+//! The public side: listeners, the way of one request, and the one door to salvo.
+
+mod access;
+mod cors;
+mod gateway;
+mod host;
+mod listeners;
+mod render;
+mod request_body;
+mod request_id;
+pub(crate) mod tls;
+
+pub(crate) use access::InFlight;
+pub(crate) use gateway::Gateway;
+pub(crate) use listeners::{Bound, Listeners, Serve};

@@ -1,0 +1,110 @@
+//! The access log: one line a request, when its last byte is gone.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use http::{Method, StatusCode};
+
+use crate::upstream::trace::{StreamEnd, Trace};
+
+/// The longest text of a client's making in a log line.
+const MAX_TEXT: usize = 128;
+
+/// Requests under way.
+#[derive(Debug, Default)]
+pub(crate) struct InFlight(AtomicUsize);
+
+impl InFlight {
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// One request from its head to its last byte. Dropping it writes the line.
+#[derive(Debug)]
+pub(super) struct Access {
+    in_flight: Arc<InFlight>,
+    started: Instant,
+    request_id: Arc<str>,
+    method: Method,
+    path: String,
+    /// The route's path as configured.
+    pub(super) route: Option<String>,
+    /// The client's name.
+    pub(super) client: Option<Arc<str>>,
+    /// The status sent.
+    pub(super) status: Option<StatusCode>,
+    /// The code of the error sent before the head.
+    pub(super) error: Option<String>,
+    /// What happened at the upstreams.
+    pub(super) trace: Arc<Trace>,
+    /// Bytes of the body sent.
+    pub(super) bytes: u64,
+    /// Whether the body went out to its end.
+    pub(super) finished: bool,
+}
+
+impl Access {
+    /// Counts a request in; how many are under way with it is the second part.
+    pub(super) fn begin(
+        in_flight: &Arc<InFlight>,
+        request_id: Arc<str>,
+        method: Method,
+        path: &str,
+    ) -> (Self, usize) {
+        let count = in_flight.0.fetch_add(1, Ordering::Relaxed) + 1;
+        let access = Self {
+            in_flight: Arc::clone(in_flight),
+            started: Instant::now(),
+            request_id,
+            method,
+            path: shortened(path),
+            route: None,
+            client: None,
+            status: None,
+            error: None,
+            trace: Arc::default(),
+            bytes: 0,
+            finished: false,
+        };
+        (access, count)
+    }
+}
+
+impl Drop for Access {
+    fn drop(&mut self) {
+        self.in_flight.0.fetch_sub(1, Ordering::Relaxed);
+        let facts = self.trace.facts();
+        let end = match facts.end {
+            Some(end) => end,
+            None if self.finished => StreamEnd::Complete,
+            None => StreamEnd::ClientGone,
+        };
+        tracing::info!(
+            target: "aurora::access",
+            request_id = &*self.request_id,
+            client = self.client.as_deref(),
+            method = self.method.as_str(),
+            path = self.path,
+            route = self.route,
+            status = self.status.map(|status| status.as_u16()),
+            ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            bytes = self.bytes,
+            upstream = facts.upstream,
+            attempts = facts.attempts,
+            model = facts.model.as_deref().map(shortened),
+            end = end.as_str(),
+            error = self.error.take().or(facts.error),
+            "request"
+        );
+    }
+}
+
+fn shortened(text: &str) -> String {
+    text.chars()
+        .filter(|c| !c.is_control())
+        .take(MAX_TEXT)
+        .collect()
+}

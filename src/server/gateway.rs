@@ -1,0 +1,336 @@
+//! The way of one request: id, key, route, handler, answer.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use aurora_config::Match;
+use aurora_sdk::{Context, Error, ErrorKind, Origin, Params, Request, Response};
+use futures_util::FutureExt;
+use http::header::{ALLOW, AUTHORIZATION, CONTENT_LENGTH, HeaderValue};
+use http::{HeaderMap, Method, StatusCode};
+use salvo::{Depot, FlowCtrl, async_trait};
+
+use super::access::{Access, InFlight};
+use super::host::RequestHost;
+use super::{cors, render, request_body, request_id};
+use crate::app::Shared;
+use crate::snapshot::{Admission, Route, Snapshot, presented};
+use crate::upstream::trace::Trace;
+
+/// Serves every request of the public listeners.
+#[derive(Debug, Clone)]
+pub(crate) struct Gateway {
+    shared: Arc<Shared>,
+}
+
+impl Gateway {
+    /// A gateway over the snapshot of the moment.
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
+    fn in_flight(&self) -> &Arc<InFlight> {
+        &self.shared.in_flight
+    }
+
+    async fn answer(
+        &self,
+        snapshot: &Arc<Snapshot>,
+        request: &mut salvo::Request,
+        access: &mut Access,
+        request_id: &Arc<str>,
+        count: usize,
+    ) -> Result<Response, Error> {
+        let path = request.uri().path().to_owned();
+        check_path(&path)?;
+        let found = match find(snapshot, request, &path) {
+            Ok(found) => found,
+            Err(answer) => return answer,
+        };
+        let server = &snapshot.config().server;
+        if count > server.max_in_flight {
+            return Err(overloaded(server.max_in_flight));
+        }
+        let given = request
+            .headers()
+            .get(AUTHORIZATION)
+            .and_then(|value| value.to_str().ok());
+        let admission = snapshot
+            .keys
+            .admit(given.map(presented), SystemTime::now())?;
+        access.client = Some(Arc::clone(&admission.client.name));
+        let Found { route, params } = found?;
+        access.route = Some(route.settings.path.clone());
+        admission.check_route(&route.settings.path)?;
+        let host = RequestHost::new(
+            Arc::clone(&self.shared),
+            Arc::clone(snapshot),
+            Arc::clone(&route),
+            Arc::clone(&admission),
+            Arc::clone(&access.trace),
+            Arc::clone(request_id),
+        );
+        let cx = Context::new(
+            Arc::clone(request_id),
+            admission.client.clone(),
+            params,
+            server.stream,
+            Arc::new(host),
+        );
+        let request = take_request(request, path, snapshot, &route)?;
+        let mut response = run(&route, &cx, request).await?;
+        if route.settings.debug_headers {
+            debug_headers(&access.trace, snapshot.generation, &mut response.headers);
+        }
+        Ok(response)
+    }
+}
+
+#[async_trait]
+impl salvo::Handler for Gateway {
+    async fn handle(
+        &self,
+        request: &mut salvo::Request,
+        _depot: &mut Depot,
+        out: &mut salvo::Response,
+        _flow: &mut FlowCtrl,
+    ) {
+        let id = request_id::take(request.headers());
+        let method = request.method().clone();
+        let (mut access, count) = Access::begin(
+            self.in_flight(),
+            Arc::clone(&id),
+            method,
+            request.uri().path(),
+        );
+        let snapshot = self.shared.cell.load();
+        let answer = self
+            .answer(&snapshot, request, &mut access, &id, count)
+            .await;
+        let mut response = answer.unwrap_or_else(|error| {
+            log(&error, &id);
+            access.error = Some(error.code().to_owned());
+            render::error(&error)
+        });
+        if let Ok(value) = HeaderValue::from_str(&id) {
+            response.headers.insert(request_id::NAME, value);
+        }
+        let origins = &snapshot.config().server.cors;
+        if cors::allow(origins, request.headers(), &mut response.headers)
+            && cors::is_preflight(request.method(), request.headers())
+            && let Some(methods) = response.headers.get(ALLOW).cloned()
+        {
+            cors::preflight(&methods, request.headers(), &mut response.headers);
+        }
+        render::write(response, access, out);
+    }
+}
+
+/// A route with the values of its pattern.
+struct Found {
+    route: Arc<Route>,
+    params: Params,
+}
+
+/// The route of a request, or the answer where none is needed. The inner error waits for the key check: who has no key
+/// does not learn which paths there are.
+fn find(
+    snapshot: &Snapshot,
+    request: &salvo::Request,
+    path: &str,
+) -> Result<Result<Found, Error>, Result<Response, Error>> {
+    let method = request.method();
+    match snapshot.routes.find(path, method.as_str()) {
+        Match::Found { value, params } => {
+            let params = params
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value.into_owned()))
+                .collect();
+            Ok(Ok(Found {
+                route: Arc::clone(value),
+                params,
+            }))
+        }
+        Match::MethodNotAllowed { allow } => {
+            let allow = allowed(&allow);
+            if method == Method::OPTIONS {
+                return Err(Ok(empty_with(ALLOW, allow)));
+            }
+            let error = Error::new(
+                ErrorKind::MethodNotAllowed,
+                Origin::Downstream,
+                "method_not_allowed",
+                format!("`{path}` is not served for {method}; see the Allow header for what is"),
+            );
+            let mut response = render::error(&error);
+            response.headers.insert(ALLOW, allow);
+            Err(Ok(response))
+        }
+        Match::NotFound => match (method, path) {
+            // What users of the historic gateway probe.
+            (&Method::GET | &Method::HEAD, "/") => Err(greeting("Hello, world!")),
+            (&Method::GET | &Method::HEAD, "/ping") => Err(greeting("pong")),
+            _ => Ok(Err(not_found(path))),
+        },
+    }
+}
+
+fn greeting(message: &str) -> Result<Response, Error> {
+    Response::json(&serde_json::json!({ "message": message }))
+}
+
+fn not_found(path: &str) -> Error {
+    Error::new(
+        ErrorKind::NotFound,
+        Origin::Downstream,
+        "not_found",
+        format!("`{path}` is no route of this gateway; `aurora routes` lists those that are"),
+    )
+}
+
+fn overloaded(limit: usize) -> Error {
+    Error::new(
+        ErrorKind::Unavailable,
+        Origin::Gateway,
+        "gateway_overloaded",
+        format!("the gateway serves its limit of {limit} requests (`max_in_flight` in [server])"),
+    )
+}
+
+/// The value of `Allow`: GET brings HEAD along, and OPTIONS is always answered.
+fn allowed(methods: &[&str]) -> HeaderValue {
+    let mut all: Vec<&str> = methods.to_vec();
+    if all.contains(&"GET") && !all.contains(&"HEAD") {
+        all.push("HEAD");
+    }
+    if !all.contains(&"OPTIONS") {
+        all.push("OPTIONS");
+    }
+    HeaderValue::from_str(&all.join(", ")).unwrap_or_else(|_| HeaderValue::from_static("OPTIONS"))
+}
+
+fn empty_with(name: http::HeaderName, value: HeaderValue) -> Response {
+    let headers = HeaderMap::from_iter([(name, value)]);
+    Response {
+        status: StatusCode::NO_CONTENT,
+        headers,
+        body: aurora_sdk::Body::empty(),
+    }
+}
+
+/// Refuses paths that another server could read as another path.
+fn check_path(path: &str) -> Result<(), Error> {
+    let suspicious = path.split('/').any(|segment| {
+        let plain = segment.to_ascii_lowercase().replace("%2e", ".");
+        plain == "."
+            || plain == ".."
+            || plain.contains("%2f")
+            || plain.contains("%5c")
+            || plain.contains("%00")
+            || plain.contains('\\')
+    });
+    if suspicious {
+        let message = "the path has dot segments, encoded slashes or NULs, which are not accepted";
+        return Err(Error::new(
+            ErrorKind::InvalidRequest,
+            Origin::Downstream,
+            "invalid_path",
+            message,
+        ));
+    }
+    Ok(())
+}
+
+/// What the handler sees: no credentials, a bounded body.
+fn take_request(
+    request: &mut salvo::Request,
+    path: String,
+    snapshot: &Snapshot,
+    route: &Route,
+) -> Result<Request, Error> {
+    let server = &snapshot.config().server;
+    let max_body = route.settings.max_body.unwrap_or(server.max_body);
+    let max_upload = route.settings.max_body.unwrap_or(server.max_upload);
+    let length = request
+        .headers()
+        .get(CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.parse().ok());
+    let body = request_body::bounded(
+        request.take_body(),
+        length,
+        max_upload,
+        server.body_read_gap,
+    )?;
+    let mut headers = request.headers().clone();
+    headers.remove(AUTHORIZATION);
+    headers.remove(http::header::COOKIE);
+    headers.remove(http::header::PROXY_AUTHORIZATION);
+    Ok(Request {
+        method: request.method().clone(),
+        path,
+        query: request.uri().query().map(str::to_owned),
+        headers,
+        body,
+        max_body,
+    })
+}
+
+/// Runs the handler; a panic in it is this request's failure alone.
+async fn run(route: &Route, cx: &Context, request: Request) -> Result<Response, Error> {
+    match AssertUnwindSafe(route.handler.handle(cx, request))
+        .catch_unwind()
+        .await
+    {
+        Ok(answer) => answer,
+        Err(_) => {
+            let plugin = &route.settings.plugin;
+            tracing::error!(plugin, request_id = &*cx.request_id, "plugin panicked");
+            Err(Error::new(
+                ErrorKind::BadGateway,
+                Origin::Gateway,
+                "plugin_failed",
+                format!("plugin `{plugin}` failed; the gateway's log has the reason"),
+            ))
+        }
+    }
+}
+
+fn debug_headers(trace: &Trace, generation: u64, headers: &mut HeaderMap) {
+    let facts = trace.facts();
+    headers.insert("x-aurora-attempts", facts.attempts.into());
+    headers.insert("x-aurora-generation", generation.into());
+    if let Some(value) = facts
+        .upstream
+        .and_then(|name| HeaderValue::from_str(&name).ok())
+    {
+        headers.insert("x-aurora-upstream", value);
+    }
+}
+
+fn log(error: &Error, request_id: &str) {
+    let cause = std::error::Error::source(error).map(ToString::to_string);
+    match error.origin() {
+        Origin::Gateway if error.kind() == ErrorKind::Internal => {
+            tracing::error!(
+                request_id,
+                code = error.code(),
+                cause,
+                "request failed inside the gateway"
+            );
+        }
+        Origin::Gateway | Origin::Upstream => {
+            tracing::warn!(
+                request_id,
+                code = error.code(),
+                cause,
+                message = error.message(),
+                "request failed"
+            );
+        }
+        Origin::Downstream => {
+            tracing::debug!(request_id, code = error.code(), cause, "request refused");
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! The host of one request: the way from its handler to the route's upstreams.
+
+mod chat;
+mod models;
+
+use std::fmt;
+use std::sync::Arc;
+
+use aurora_config::target_order;
+use aurora_openai::chat::ChatRequest;
+use aurora_openai::models::Model;
+use aurora_sdk::{
+    BoxFuture, ChatStream, Error, ErrorKind, Host, Level, Operation, Origin, Response, State,
+    UpstreamRequest,
+};
+use http::Method;
+
+use crate::app::Shared;
+use crate::snapshot::{Admission, Route, Snapshot};
+use crate::store::ScopedStore;
+use crate::upstream::trace::Trace;
+use crate::upstream::{Audience, Exchange, Upstream, order, send};
+
+/// See the module.
+pub(super) struct RequestHost {
+    shared: Arc<Shared>,
+    snapshot: Arc<Snapshot>,
+    route: Arc<Route>,
+    admission: Arc<Admission>,
+    trace: Arc<Trace>,
+    request_id: Arc<str>,
+    state: ScopedStore,
+}
+
+impl RequestHost {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        snapshot: Arc<Snapshot>,
+        route: Arc<Route>,
+        admission: Arc<Admission>,
+        trace: Arc<Trace>,
+        request_id: Arc<str>,
+    ) -> Self {
+        let state = shared.store.scoped(&route.settings.plugin);
+        Self {
+            shared,
+            snapshot,
+            route,
+            admission,
+            trace,
+            request_id,
+            state,
+        }
+    }
+
+    /// The route's upstreams in the order in which they should be tried for `model`.
+    fn targets(&self, model: Option<&str>) -> Vec<Arc<Upstream>> {
+        let settings = &self.route.settings;
+        let targets = target_order(settings, &self.snapshot.config().upstreams, model);
+        order(targets, settings.weighted)
+            .into_iter()
+            .filter_map(|target| self.snapshot.upstreams.get(&target.name))
+            .map(Arc::clone)
+            .collect()
+    }
+
+    fn exchange(&self, targets: Vec<Arc<Upstream>>) -> Exchange {
+        Exchange {
+            targets,
+            retry: self.route.settings.retry.clone(),
+            keep_alive: self.snapshot.config().server.keep_alive_comment,
+            ending: self.shared.ending.clone(),
+            trace: Arc::clone(&self.trace),
+            owner: Arc::clone(&self.admission.client.owner),
+        }
+    }
+
+    async fn send_to(
+        &self,
+        audience: Audience,
+        request: UpstreamRequest,
+    ) -> Result<Response, Error> {
+        self.check_model(&request)?;
+        let exchange = self.exchange(self.targets(request.model.as_deref()));
+        send(&exchange, audience, request).await
+    }
+
+    /// A key that is limited to some models must not get around that by not naming one.
+    fn check_model(&self, request: &UpstreamRequest) -> Result<(), Error> {
+        match &request.model {
+            Some(model) => self.admission.check_model(model),
+            None if self.admission.is_limited_to_models()
+                && request.method == Method::POST
+                && request.operation != Operation::Files =>
+            {
+                Err(Error::new(
+                    ErrorKind::Forbidden,
+                    Origin::Downstream,
+                    "model_not_allowed",
+                    "this API key may use some models only, and the request names none in a JSON body",
+                )
+                .with_param("model"))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for RequestHost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequestHost")
+            .field("route", &self.route)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Host for RequestHost {
+    fn send(&self, request: UpstreamRequest) -> BoxFuture<'_, Result<Response, Error>> {
+        Box::pin(self.send_to(Audience::Client, request))
+    }
+
+    fn native(&self, operation: Operation) -> bool {
+        self.targets(None)
+            .iter()
+            .all(|upstream| upstream.provider.native(operation))
+    }
+
+    fn chat(&self, request: ChatRequest) -> BoxFuture<'_, Result<ChatStream, Error>> {
+        Box::pin(chat::stream(self, request))
+    }
+
+    fn models(&self) -> BoxFuture<'_, Result<Vec<Model>, Error>> {
+        Box::pin(models::merged(self))
+    }
+
+    fn state(&self) -> &dyn State {
+        &self.state
+    }
+
+    fn log(&self, level: Level, message: &str) {
+        let (request_id, plugin) = (&*self.request_id, &self.route.settings.plugin);
+        match level {
+            Level::Error => tracing::error!(request_id, plugin, message, "plugin"),
+            Level::Warn => tracing::warn!(request_id, plugin, message, "plugin"),
+            Level::Info => tracing::info!(request_id, plugin, message, "plugin"),
+            Level::Debug => tracing::debug!(request_id, plugin, message, "plugin"),
+        }
+    }
+}

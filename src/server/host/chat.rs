@@ -1,0 +1,159 @@
+//! A chat turn over an upstream that speaks chat completions: the canonical request out, canonical events in.
+
+use aurora_openai::chat::{ChatChunk, ChatRequest};
+use aurora_openai::sse::{DONE, Decoder};
+use aurora_openai::{ErrorEnvelope, sse};
+use aurora_sdk::{
+    Body, ChatStream, Error, ErrorKind, Operation, Origin, Response, UpstreamRequest,
+};
+use futures_util::stream;
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
+use http::{HeaderMap, Method, StatusCode};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::RequestHost;
+use crate::upstream::Audience;
+
+/// The largest event of a chat stream that Aurora itself reads.
+const MAX_EVENT: usize = 32 * 1024 * 1024;
+
+/// The largest error body of an upstream that is looked at.
+const MAX_ERROR: u64 = 1024 * 1024;
+
+pub(super) async fn stream(host: &RequestHost, request: ChatRequest) -> Result<ChatStream, Error> {
+    let model = Some(request.model.clone());
+    let mut body = serde_json::to_value(&request).map_err(Error::internal)?;
+    if let Some(members) = body.as_object_mut() {
+        members.insert("stream".to_owned(), Value::Bool(true));
+        members.insert(
+            "stream_options".to_owned(),
+            json!({ "include_usage": true }),
+        );
+    }
+    let headers = HeaderMap::from_iter([
+        (CONTENT_TYPE, HeaderValue::from_static("application/json")),
+        (ACCEPT, HeaderValue::from_static("text/event-stream")),
+    ]);
+    let request = UpstreamRequest {
+        operation: Operation::Chat,
+        method: Method::POST,
+        path: "chat/completions".to_owned(),
+        headers,
+        body: serde_json::to_vec(&body).map_err(Error::internal)?.into(),
+        model,
+    };
+    let response = host.send_to(Audience::Aurora, request).await?;
+    if !response.status.is_success() {
+        return Err(refusal(response).await);
+    }
+    if response.content_type() != "text/event-stream" {
+        return Err(unexpected("it did not answer with an event stream"));
+    }
+    Ok(events(response.body))
+}
+
+/// An upstream's refusal as an error of ours: same status, code and words.
+async fn refusal(response: Response) -> Error {
+    let status = response.status;
+    let bytes = response.body.read_all(MAX_ERROR).await.unwrap_or_default();
+    let envelope: Option<ErrorEnvelope<'_>> = serde_json::from_slice(&bytes).ok();
+    let kind = match status {
+        StatusCode::NOT_FOUND => ErrorKind::NotFound,
+        StatusCode::PAYLOAD_TOO_LARGE => ErrorKind::TooLarge,
+        StatusCode::TOO_MANY_REQUESTS => ErrorKind::RateLimited,
+        status if status.is_server_error() => ErrorKind::BadGateway,
+        _ => ErrorKind::InvalidRequest,
+    };
+    let Some(body) = envelope.map(|envelope| envelope.error) else {
+        let message = format!(
+            "the upstream refused the request with status {}",
+            status.as_u16()
+        );
+        return Error::new(kind, Origin::Upstream, "upstream_refused", message).with_status(status);
+    };
+    let code = match body.code {
+        Some(Value::String(code)) => code,
+        Some(Value::Number(code)) => code.to_string(),
+        _ => body.kind.into_owned(),
+    };
+    let error =
+        Error::new(kind, Origin::Upstream, code, body.message.into_owned()).with_status(status);
+    match body.param {
+        Some(param) => error.with_param(param.into_owned()),
+        None => error,
+    }
+}
+
+fn unexpected(what: &str) -> Error {
+    let message = format!("the upstream's chat answer cannot be read: {what}");
+    Error::new(
+        ErrorKind::BadGateway,
+        Origin::Upstream,
+        "upstream_error",
+        message,
+    )
+}
+
+struct Reading {
+    body: Body,
+    decoder: Decoder,
+    over: bool,
+}
+
+/// The chunks of a chat stream. Ends after `[DONE]` or, where the upstream may leave it out, with the body.
+fn events(body: Body) -> ChatStream {
+    let reading = Reading {
+        body,
+        decoder: Decoder::new(MAX_EVENT),
+        over: false,
+    };
+    Box::pin(stream::try_unfold(reading, |mut reading| async move {
+        loop {
+            if let Some(event) = reading.decoder.next_event() {
+                if event.data == DONE {
+                    reading.over = true;
+                }
+                if reading.over {
+                    continue;
+                }
+                return Ok(Some((chunk(&event)?, reading)));
+            }
+            // Read to the very end, so that the connection can be used again.
+            match reading.body.chunk().await.transpose()? {
+                Some(bytes) => reading
+                    .decoder
+                    .feed(&bytes)
+                    .map_err(|_| unexpected("an event is larger than 32 MiB"))?,
+                None => return Ok(None),
+            }
+        }
+    }))
+}
+
+fn chunk(event: &sse::Event) -> Result<ChatChunk, Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Message {
+        Failed { error: Failure },
+        Chunk(ChatChunk),
+    }
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Failure {
+        Envelope { message: String },
+        Text(String),
+    }
+    match serde_json::from_str(&event.data) {
+        Ok(Message::Chunk(chunk)) => Ok(chunk),
+        Ok(Message::Failed {
+            error: Failure::Envelope { message } | Failure::Text(message),
+        }) => Err(Error::new(
+            ErrorKind::BadGateway,
+            Origin::Upstream,
+            "upstream_stream_error",
+            message,
+        )),
+        Err(_) => Err(unexpected("an event is not a chat chunk")),
+    }
+}

@@ -1,0 +1,113 @@
+//! What is served: one immutable value, swapped as a whole.
+//!
+//! A request takes one `Arc<Snapshot>` when it is routed and keeps it to its last byte, so that a reload tears nothing
+//! down and needs no rollback.
+
+mod keys;
+mod prepare;
+
+pub(crate) use keys::{Admission, ClientKeys, presented};
+pub(crate) use prepare::prepare;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use arc_swap::ArcSwap;
+use aurora_config::{Config, Loaded, RouteTable};
+use aurora_sdk::Handler;
+use aurora_tokens::TokenPool;
+use tokio_rustls::TlsAcceptor;
+
+use crate::upstream::Upstream;
+
+/// One generation of everything that requests need.
+pub(crate) struct Snapshot {
+    /// Counts published snapshots from 1.
+    pub(crate) generation: u64,
+    /// When it was prepared.
+    pub(crate) prepared_at: SystemTime,
+    /// The config file, absolute.
+    pub(crate) config_path: PathBuf,
+    /// The config with its warnings and the files it came from.
+    pub(crate) loaded: Loaded,
+    /// By path and method.
+    pub(crate) routes: RouteTable<Arc<Route>>,
+    /// The same routes in the order written.
+    pub(crate) route_list: Vec<Arc<Route>>,
+    /// By name.
+    pub(crate) upstreams: BTreeMap<String, Arc<Upstream>>,
+    /// By name.
+    pub(crate) pools: BTreeMap<String, Arc<TokenPool>>,
+    /// Who may come in.
+    pub(crate) keys: ClientKeys,
+    /// The certificate, where there is one.
+    pub(crate) tls: Option<TlsAcceptor>,
+}
+
+impl Snapshot {
+    /// The settings.
+    pub(crate) fn config(&self) -> &Config {
+        &self.loaded.config
+    }
+}
+
+impl fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Snapshot")
+            .field("generation", &self.generation)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A route, ready to serve.
+pub(crate) struct Route {
+    /// Its settings.
+    pub(crate) settings: aurora_config::Route,
+    /// The methods it serves; empty for any.
+    pub(crate) methods: Vec<String>,
+    /// Serves it.
+    pub(crate) handler: Box<dyn Handler>,
+}
+
+impl fmt::Debug for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Route")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Where requests find the snapshot of the moment.
+#[derive(Debug)]
+pub(crate) struct SnapshotCell(ArcSwap<Snapshot>);
+
+impl SnapshotCell {
+    /// A cell that holds `first`, and the one writer for it.
+    pub(crate) fn new(first: Snapshot) -> (Arc<Self>, SnapshotWriter) {
+        let cell = Arc::new(Self(ArcSwap::from_pointee(first)));
+        (Arc::clone(&cell), SnapshotWriter { cell })
+    }
+
+    /// The snapshot of the moment.
+    pub(crate) fn load(&self) -> Arc<Snapshot> {
+        self.0.load_full()
+    }
+}
+
+/// The right to replace the snapshot. Only the reloader owns one.
+#[derive(Debug)]
+pub(crate) struct SnapshotWriter {
+    cell: Arc<SnapshotCell>,
+}
+
+impl SnapshotWriter {
+    /// Replaces the snapshot; requests under way keep theirs.
+    pub(crate) fn publish(&mut self, next: Snapshot) -> u64 {
+        let generation = next.generation;
+        self.cell.0.store(Arc::new(next));
+        generation
+    }
+}

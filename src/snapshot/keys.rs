@@ -1,0 +1,254 @@
+//! Client keys: who may come in, and what they may use.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use aurora_config::{Auth, KeySecret};
+use aurora_sdk::{Client, Error, ErrorKind, Origin};
+use secrecy::ExposeSecret;
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+/// The keys of a snapshot by their SHA-256.
+#[derive(Debug, Default)]
+pub(crate) struct ClientKeys {
+    by_digest: HashMap<[u8; 32], Arc<Admission>>,
+}
+
+/// What a known key may do.
+#[derive(Debug)]
+pub(crate) struct Admission {
+    /// Who it is.
+    pub(crate) client: Client,
+    models: Option<Vec<String>>,
+    routes: Option<Vec<String>>,
+    expires: Option<SystemTime>,
+}
+
+impl ClientKeys {
+    /// The keys of `auth`.
+    pub(crate) fn new(auth: &Auth) -> Self {
+        let by_digest = auth
+            .keys
+            .iter()
+            .map(|key| {
+                let digest: [u8; 32] = match &key.secret {
+                    KeySecret::Plain(secret) => Sha256::digest(secret.expose_secret()).into(),
+                    KeySecret::Sha256(digest) => *digest,
+                };
+                let admission = Admission {
+                    client: Client {
+                        name: key.name.as_str().into(),
+                        owner: owner(&digest).into(),
+                    },
+                    models: key.models.clone(),
+                    routes: key.routes.clone(),
+                    expires: key.expires,
+                };
+                (digest, Arc::new(admission))
+            })
+            .collect();
+        Self { by_digest }
+    }
+
+    /// Number of keys.
+    pub(crate) fn len(&self) -> usize {
+        self.by_digest.len()
+    }
+
+    /// Lets the holder of `presented` in; everybody where there are no keys.
+    ///
+    /// # Errors
+    /// 401 `invalid_api_key`.
+    pub(crate) fn admit(
+        &self,
+        presented: Option<&str>,
+        now: SystemTime,
+    ) -> Result<Arc<Admission>, Error> {
+        if self.by_digest.is_empty() {
+            return Ok(Arc::new(Admission::anonymous()));
+        }
+        let Some(presented) = presented else {
+            return Err(refused(
+                "no API key was sent; send it as `Authorization: Bearer KEY`",
+            ));
+        };
+        // Both sides are digests: how far they agree tells nothing about the key. The comparison itself takes the
+        // same time whatever was presented.
+        let digest: [u8; 32] = Sha256::digest(presented).into();
+        let found = self
+            .by_digest
+            .get_key_value(&digest)
+            .filter(|(known, _)| bool::from(known.ct_eq(&digest)));
+        match found {
+            Some((_, admission)) if admission.expires.is_none_or(|at| now < at) => {
+                Ok(Arc::clone(admission))
+            }
+            Some(_) => Err(refused(
+                "this API key has expired; ask the operator for a new one",
+            )),
+            None => Err(refused(
+                "this API key is not known here; check it against the gateway's keys",
+            )),
+        }
+    }
+}
+
+impl Admission {
+    fn anonymous() -> Self {
+        let name: Arc<str> = "anonymous".into();
+        let client = Client {
+            owner: Arc::clone(&name),
+            name,
+        };
+        Self {
+            client,
+            models: None,
+            routes: None,
+            expires: None,
+        }
+    }
+
+    /// # Errors
+    /// 403 `route_not_allowed`.
+    pub(crate) fn check_route(&self, path: &str) -> Result<(), Error> {
+        match &self.routes {
+            Some(routes) if !routes.iter().any(|route| route == path) => Err(Error::new(
+                ErrorKind::Forbidden,
+                Origin::Downstream,
+                "route_not_allowed",
+                format!(
+                    "this API key may not use `{path}`; the operator can add it to the key's `routes`"
+                ),
+            )),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Whether `model` may be used.
+    pub(crate) fn allows_model(&self, model: &str) -> bool {
+        self.models
+            .as_ref()
+            .is_none_or(|models| models.iter().any(|allowed| allowed == model))
+    }
+
+    /// Whether only some models may be used.
+    pub(crate) fn is_limited_to_models(&self) -> bool {
+        self.models.is_some()
+    }
+
+    /// # Errors
+    /// 403 `model_not_allowed`.
+    pub(crate) fn check_model(&self, model: &str) -> Result<(), Error> {
+        if self.allows_model(model) {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::Forbidden,
+            Origin::Downstream,
+            "model_not_allowed",
+            format!("this API key may not use the model `{model}`; the operator can add it to the key's `models`"),
+        )
+        .with_param("model"))
+    }
+}
+
+fn refused(message: &str) -> Error {
+    Error::new(
+        ErrorKind::Unauthenticated,
+        Origin::Downstream,
+        "invalid_api_key",
+        message,
+    )
+}
+
+/// A word that tells key holders apart without telling their keys.
+fn owner(digest: &[u8; 32]) -> String {
+    let mut text = String::with_capacity(16);
+    for byte in Sha256::digest(digest).iter().take(8) {
+        // Writing to a string cannot fail.
+        write!(text, "{byte:02x}").unwrap_or_default();
+    }
+    text
+}
+
+/// The key in an `Authorization` value: behind `Bearer` in any case, or bare.
+pub(crate) fn presented(value: &str) -> &str {
+    let value = value.trim();
+    match value.split_once(' ') {
+        Some((scheme, key)) if scheme.eq_ignore_ascii_case("bearer") => key.trim(),
+        Some(_) | None => value,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use aurora_config::ClientKey;
+
+    use super::*;
+
+    fn keys() -> ClientKeys {
+        let key = |name: &str, secret, expires| ClientKey {
+            name: name.to_owned(),
+            secret,
+            models: Some(vec!["small".to_owned()]),
+            routes: None,
+            expires,
+        };
+        let past = SystemTime::now() - Duration::from_secs(1);
+        ClientKeys::new(&Auth {
+            keys: vec![
+                key("plain", KeySecret::Plain("sk-1".into()), None),
+                key(
+                    "hashed",
+                    KeySecret::Sha256(Sha256::digest("sk-2").into()),
+                    None,
+                ),
+                key("old", KeySecret::Plain("sk-3".into()), Some(past)),
+            ],
+            open: false,
+            upstream_tokens: true,
+        })
+    }
+
+    #[test]
+    fn known_keys_come_in_by_either_form() {
+        let (keys, now) = (keys(), SystemTime::now());
+
+        assert_eq!(
+            &*keys.admit(Some("sk-1"), now).unwrap().client.name,
+            "plain"
+        );
+        assert_eq!(
+            &*keys.admit(Some("sk-2"), now).unwrap().client.name,
+            "hashed"
+        );
+        for wrong in [None, Some(""), Some("sk-9"), Some("sk-3")] {
+            assert_eq!(
+                keys.admit(wrong, now).unwrap_err().status(),
+                401,
+                "{wrong:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn two_keys_own_different_things() {
+        let (keys, now) = (keys(), SystemTime::now());
+
+        let owner = |key| keys.admit(Some(key), now).unwrap().client.owner.clone();
+
+        assert_ne!(owner("sk-1"), owner("sk-2"));
+    }
+
+    #[test]
+    fn a_key_is_found_behind_bearer_in_any_case_or_bare() {
+        for value in ["Bearer sk-1", "bearer sk-1", "BEARER   sk-1 ", "sk-1"] {
+            assert_eq!(presented(value), "sk-1", "{value}");
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! Compiles a config into a snapshot: everything that may fail, before anything is changed.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use aurora_config::{
+    Config, Diagnostic, LoadError, Loaded, Protocol, RouteTable, Strategy, TokenSource, Tokens,
+};
+use aurora_sdk::BuildError;
+use aurora_tokens::{Settings, TokenPool};
+use serde_json::{Map, Value};
+use tokio::sync::Semaphore;
+
+use super::{ClientKeys, Route, Snapshot};
+use crate::plugins::Plugins;
+use crate::providers::Provider;
+use crate::providers::mock::MockProvider;
+use crate::providers::openai::OpenAiProvider;
+use crate::server::tls;
+use crate::store::Store;
+use crate::upstream::Upstream;
+
+/// Refused by a plugin, an upstream or the certificate: the config's own checks could not know.
+const REFUSED: &str = "AUR0701";
+
+/// Makes the snapshot of `loaded`. Token health, connections and open slots of `previous` carry over where their
+/// settings did not change.
+///
+/// # Errors
+/// Everything in the config that cannot be used, each at its place.
+pub(crate) fn prepare(
+    loaded: Loaded,
+    config_path: &Path,
+    plugins: &Plugins,
+    store: &Store,
+    previous: Option<&Snapshot>,
+) -> Result<Snapshot, LoadError> {
+    let mut problems = Vec::new();
+    let pools = pools(&loaded.config, previous);
+    let upstreams = upstreams(&loaded, &pools, store, previous, &mut problems);
+    let (routes, route_list) = routes(&loaded, plugins, &mut problems);
+    let tls = match loaded.config.server.tls.as_ref().map(tls::acceptor) {
+        Some(Err(message)) => {
+            problems.push(loaded.diagnose(&["server", "tls"], REFUSED, &message, None));
+            None
+        }
+        Some(Ok(acceptor)) => Some(acceptor),
+        None => None,
+    };
+    if !problems.is_empty() {
+        return Err(loaded.refuse(problems));
+    }
+    Ok(Snapshot {
+        generation: previous.map_or(1, |previous| previous.generation + 1),
+        prepared_at: SystemTime::now(),
+        config_path: config_path.to_owned(),
+        keys: ClientKeys::new(&loaded.config.auth),
+        loaded,
+        routes,
+        route_list,
+        upstreams,
+        pools,
+        tls,
+    })
+}
+
+fn pools(config: &Config, previous: Option<&Snapshot>) -> BTreeMap<String, Arc<TokenPool>> {
+    config
+        .tokens
+        .iter()
+        .map(|(name, tokens)| {
+            let before = previous
+                .and_then(|previous| previous.pools.get(name))
+                .map(AsRef::as_ref);
+            (name.clone(), Arc::new(pool(tokens, before)))
+        })
+        .collect()
+}
+
+fn pool(tokens: &Tokens, previous: Option<&TokenPool>) -> TokenPool {
+    let keys = match &tokens.source {
+        TokenSource::Keys(keys) => keys.as_slice(),
+        TokenSource::ChatGpt { .. } => &[],
+    };
+    let settings = Settings {
+        strategy: match tokens.strategy {
+            Strategy::RoundRobin => aurora_tokens::Strategy::RoundRobin,
+            Strategy::LeastBusy => aurora_tokens::Strategy::LeastBusy,
+            Strategy::Sticky => aurora_tokens::Strategy::Sticky,
+        },
+        cooldown: tokens.cooldown,
+        probe_dead: tokens.probe_dead,
+    };
+    let keys = keys
+        .iter()
+        .map(|key| (key.secret.clone(), key.origin.clone()));
+    TokenPool::rebuild(previous, keys, settings)
+}
+
+fn upstreams(
+    loaded: &Loaded,
+    pools: &BTreeMap<String, Arc<TokenPool>>,
+    store: &Store,
+    previous: Option<&Snapshot>,
+    problems: &mut Vec<Diagnostic>,
+) -> BTreeMap<String, Arc<Upstream>> {
+    let mut upstreams = BTreeMap::new();
+    for (name, settings) in &loaded.config.upstreams {
+        let before = previous.and_then(|previous| previous.upstreams.get(name));
+        let provider = match provider(settings, before, store) {
+            Ok(provider) => provider,
+            Err(message) => {
+                let key = ["upstreams", name.as_str(), "protocol"];
+                problems.push(loaded.diagnose(&key, REFUSED, &message, None));
+                continue;
+            }
+        };
+        let slots = before
+            .filter(|before| before.settings.max_concurrency == settings.max_concurrency)
+            .map_or_else(
+                || {
+                    Arc::new(Semaphore::new(
+                        settings.max_concurrency.min(Semaphore::MAX_PERMITS),
+                    ))
+                },
+                |before| Arc::clone(&before.slots),
+            );
+        let upstream = Upstream {
+            name: name.clone(),
+            settings: settings.clone(),
+            provider,
+            pool: settings
+                .tokens
+                .as_ref()
+                .and_then(|tokens| pools.get(tokens))
+                .map(Arc::clone),
+            slots,
+        };
+        upstreams.insert(name.clone(), Arc::new(upstream));
+    }
+    upstreams
+}
+
+/// The provider of `before` where nothing about the connection changed, else a new one.
+fn provider(
+    settings: &aurora_config::Upstream,
+    before: Option<&Arc<Upstream>>,
+    store: &Store,
+) -> Result<Arc<dyn Provider>, String> {
+    let same = before.filter(|before| {
+        before.settings.protocol == settings.protocol
+            && before.settings.timeouts == settings.timeouts
+            && before.settings.proxy == settings.proxy
+    });
+    if let Some(before) = same {
+        return Ok(Arc::clone(&before.provider));
+    }
+    match &settings.protocol {
+        Protocol::OpenAi(openai) => Ok(Arc::new(OpenAiProvider::new(openai, settings)?)),
+        Protocol::Mock(mock) => Ok(Arc::new(MockProvider::new(
+            mock.clone(),
+            store.scoped("mock"),
+        ))),
+        Protocol::ChatGptWeb(_) => {
+            Err("protocol `chatgpt-web` is not available in this version of Aurora".to_owned())
+        }
+    }
+}
+
+type Routes = (RouteTable<Arc<Route>>, Vec<Arc<Route>>);
+
+fn routes(loaded: &Loaded, plugins: &Plugins, problems: &mut Vec<Diagnostic>) -> Routes {
+    let mut table = RouteTable::new();
+    let mut list = Vec::new();
+    for (index, settings) in loaded.config.routes.iter().enumerate() {
+        let at = index.to_string();
+        let route = match route(settings, plugins, &loaded.config) {
+            Ok(route) => Arc::new(route),
+            Err(refusal) => {
+                problems.push(refusal.diagnose(loaded, settings, &at));
+                continue;
+            }
+        };
+        let methods = (!route.methods.is_empty()).then_some(route.methods.as_slice());
+        if let Err(conflict) = table.insert(&settings.path, methods, Arc::clone(&route)) {
+            let key = ["routes", at.as_str(), "path"];
+            problems.push(loaded.diagnose(&key, REFUSED, &conflict.to_string(), None));
+        }
+        list.push(route);
+    }
+    (table, list)
+}
+
+/// Why a route cannot be built.
+enum Refusal {
+    Plugin(BuildError),
+    NeedsUpstream,
+}
+
+impl Refusal {
+    fn diagnose(&self, loaded: &Loaded, settings: &aurora_config::Route, at: &str) -> Diagnostic {
+        let plugin = settings.plugin.as_str();
+        match self {
+            Self::NeedsUpstream => {
+                let message = format!(
+                    "route `{}` has no upstream, which plugin `{plugin}` needs",
+                    settings.path
+                );
+                let hint = Some("add `upstream = \"NAME\"`, with a name from [upstreams.NAME]");
+                loaded.diagnose(&["routes", at, "plugin"], REFUSED, &message, hint)
+            }
+            Self::Plugin(error) => {
+                let message = format!("plugin `{plugin}`: {}", error.message);
+                let option = error.option.as_str();
+                let key = if settings.options.contains_key(option) {
+                    vec!["routes", at, "options", option]
+                } else {
+                    vec!["plugins", plugin, option]
+                };
+                loaded.diagnose(&key, REFUSED, &message, error.hint.as_deref())
+            }
+        }
+    }
+}
+
+fn route(
+    settings: &aurora_config::Route,
+    plugins: &Plugins,
+    config: &Config,
+) -> Result<Route, Refusal> {
+    let Some(plugin) = plugins.get(&settings.plugin) else {
+        let message = format!("plugin `{}` is not there", settings.plugin);
+        return Err(Refusal::Plugin(BuildError::new("", message)));
+    };
+    if plugin.needs_upstream() && settings.upstreams.is_empty() {
+        return Err(Refusal::NeedsUpstream);
+    }
+    let mut options: Map<String, Value> = config
+        .plugins
+        .options
+        .get(&settings.plugin)
+        .cloned()
+        .unwrap_or_default();
+    options.extend(settings.options.clone());
+    let handler = plugin.build(&options).map_err(Refusal::Plugin)?;
+    let methods = settings.methods.clone().unwrap_or_else(|| {
+        plugin
+            .methods()
+            .iter()
+            .map(|method| (*method).to_owned())
+            .collect()
+    });
+    Ok(Route {
+        settings: settings.clone(),
+        methods,
+        handler,
+    })
+}

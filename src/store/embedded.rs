@@ -1,0 +1,109 @@
+//! State that survives the process, in one file.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
+
+/// Key to expiry (ms since 1970, eight bytes, big endian) and value.
+const TABLE: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("state");
+
+/// The most that is kept, bytes of values.
+const MAX_BYTES: u64 = 1024 * 1024 * 1024;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Embedded {
+    database: Database,
+    bytes: AtomicU64,
+}
+
+impl Embedded {
+    /// Opens or makes the file and forgets what has expired.
+    pub(super) fn open(path: &Path, now: u64) -> Result<Self, redb::Error> {
+        let database = Database::create(path)?;
+        let embedded = Self {
+            database,
+            bytes: AtomicU64::new(0),
+        };
+        embedded.sweep(now)?;
+        Ok(embedded)
+    }
+
+    pub(super) fn get(&self, key: &str, now: u64) -> Result<Option<Bytes>, redb::Error> {
+        let transaction = self.database.begin_read()?;
+        let table = transaction.open_table(TABLE)?;
+        let found = table.get(key)?;
+        Ok(found.and_then(|entry| {
+            let (until, value) = split(entry.value());
+            (until > now).then(|| Bytes::copy_from_slice(value))
+        }))
+    }
+
+    pub(super) fn put(
+        &self,
+        key: &str,
+        value: &[u8],
+        until: u64,
+        now: u64,
+    ) -> Result<(), redb::Error> {
+        if self.bytes.load(Ordering::Relaxed) + value.len() as u64 > MAX_BYTES {
+            self.sweep(now)?;
+        }
+        if self.bytes.load(Ordering::Relaxed) + value.len() as u64 > MAX_BYTES {
+            return Err(redb::Error::Io(std::io::Error::other(
+                "the state file is at its limit of 1 GiB",
+            )));
+        }
+        let entry = [until.to_be_bytes().as_slice(), value].concat();
+        let transaction = self.database.begin_write()?;
+        let replaced = {
+            let mut table = transaction.open_table(TABLE)?;
+            table
+                .insert(key, entry.as_slice())?
+                .map_or(0, |old| old.value().len() as u64)
+        };
+        transaction.commit()?;
+        self.bytes.fetch_add(entry.len() as u64, Ordering::Relaxed);
+        self.bytes.fetch_sub(replaced, Ordering::Relaxed);
+        Ok(())
+    }
+
+    pub(super) fn delete(&self, key: &str) -> Result<bool, redb::Error> {
+        let transaction = self.database.begin_write()?;
+        let removed = {
+            let mut table = transaction.open_table(TABLE)?;
+            table.remove(key)?.map(|old| old.value().len() as u64)
+        };
+        transaction.commit()?;
+        self.bytes
+            .fetch_sub(removed.unwrap_or_default(), Ordering::Relaxed);
+        Ok(removed.is_some())
+    }
+
+    fn sweep(&self, now: u64) -> Result<(), redb::Error> {
+        let transaction = self.database.begin_write()?;
+        let bytes = {
+            let mut table = transaction.open_table(TABLE)?;
+            table.retain(|_, entry| split(entry).0 > now)?;
+            let mut bytes = 0;
+            for entry in table.iter()? {
+                bytes += entry?.1.value().len() as u64;
+            }
+            bytes
+        };
+        transaction.commit()?;
+        self.bytes.store(bytes, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+/// Expiry and value; a damaged entry has expired.
+fn split(entry: &[u8]) -> (u64, &[u8]) {
+    entry
+        .split_first_chunk::<8>()
+        .map_or((0, [].as_slice()), |(until, value)| {
+            (u64::from_be_bytes(*until), value)
+        })
+}

@@ -1,0 +1,168 @@
+//! What an upstream answered, on its way to the client or to the next attempt.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use aurora_sdk::{Body, Error, Operation, Response};
+use aurora_tokens::Lease;
+use bytes::Bytes;
+use http::header::{
+    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue,
+};
+use http::{HeaderMap, StatusCode};
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::classify::{self, Verdict};
+use super::relay::{Relay, Watch};
+use super::send::{Audience, Exchange};
+use super::{Upstream, dialect, headers, redact};
+use crate::providers::Answer;
+
+/// Tells proxies such as nginx not to gather an event stream.
+const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+
+/// What a relayed body holds until it ends.
+pub(crate) struct Watching {
+    pub(crate) operation: Operation,
+    pub(crate) audience: Audience,
+    pub(crate) lease: Option<Lease>,
+    pub(crate) permit: OwnedSemaphorePermit,
+}
+
+/// A success on its way to the client.
+pub(crate) fn relay(
+    exchange: &Exchange,
+    upstream: &Upstream,
+    answer: Answer,
+    watching: Watching,
+) -> Response {
+    let Answer {
+        status,
+        headers,
+        body,
+    } = answer;
+    let mut shown = headers::to_client(&headers);
+    let events = is_event_stream(&headers)
+        .then(|| dialect::end_of(watching.operation, upstream.done_marker()));
+    if events.is_some() {
+        shown.insert(
+            CACHE_CONTROL,
+            HeaderValue::from_static("no-cache, no-transform"),
+        );
+        shown.insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
+        // Comments and an error event change the length.
+        shown.remove(CONTENT_LENGTH);
+    }
+    let length = shown
+        .get(CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.parse().ok());
+    let timeouts = &upstream.settings.timeouts;
+    let watch = Watch {
+        operation: watching.operation,
+        events,
+        to_client: watching.audience == Audience::Client,
+        idle: timeouts.idle,
+        deadline: timeouts
+            .total
+            .map(|total| tokio::time::Instant::now() + total),
+        keep_alive: exchange.keep_alive,
+        ending: exchange.ending.clone(),
+        trace: Arc::clone(&exchange.trace),
+        upstream: upstream.name.clone(),
+        _lease: watching.lease,
+        _permit: watching.permit,
+    };
+    let body = Body::stream(Box::pin(Relay::new(body, watch)), length);
+    Response {
+        status,
+        headers: shown,
+        body,
+    }
+}
+
+/// What an answer that is no plain success comes to.
+pub(crate) enum Judged {
+    /// The client's own fault: it gets the upstream's words.
+    Relay(Response),
+    /// A failed attempt, with what the client gets if no other does better.
+    Failed {
+        verdict: Verdict,
+        answer: Result<Response, Error>,
+    },
+}
+
+/// Reads an answer that is no plain success and settles the token with what it says.
+pub(crate) async fn judge(
+    operation: Operation,
+    upstream: &Upstream,
+    answer: Answer,
+    lease: Option<Lease>,
+) -> Judged {
+    let Answer {
+        status,
+        headers,
+        body,
+    } = answer;
+    let bytes = redact::read(body, &headers, upstream.settings.timeouts.idle).await;
+    let verdict = classify::classify(operation, status, &headers, &bytes);
+    if let (Some(lease), Some(outcome)) = (&lease, verdict.outcome()) {
+        lease.settle(outcome, Instant::now());
+    }
+    let json = redact::json(&bytes, lease.as_ref().map(Lease::secret));
+    if verdict == Verdict::Relay {
+        return Judged::Relay(refusal(upstream, status, &headers, json));
+    }
+    tracing::warn!(
+        upstream = upstream.name,
+        status = status.as_u16(),
+        verdict = ?verdict,
+        token = lease.as_ref().map(|lease| tracing::field::display(lease.id())),
+        "upstream attempt refused"
+    );
+    let answer = match (verdict, json) {
+        (Verdict::ServerError, json @ Some(_)) => Ok(refusal(upstream, status, &headers, json)),
+        (_, json) => {
+            let said = json.as_deref().and_then(redact::message);
+            let error = classify::error_of(verdict, status, &upstream.name, said.as_deref());
+            Err(match classify::retry_after(&headers) {
+                Some(wait) => error.with_retry_after(wait),
+                None => error,
+            })
+        }
+    };
+    Judged::Failed { verdict, answer }
+}
+
+/// An upstream's refusal as the client sees it: its own JSON, or ours where it sent none.
+fn refusal(
+    upstream: &Upstream,
+    status: StatusCode,
+    answered: &HeaderMap,
+    json: Option<Bytes>,
+) -> Response {
+    let mut headers = headers::to_client(answered);
+    headers.remove(CONTENT_LENGTH);
+    headers.remove(CONTENT_ENCODING);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let body = json.unwrap_or_else(|| {
+        let error = classify::error_of(Verdict::Relay, status, &upstream.name, None);
+        error.envelope().to_json().into()
+    });
+    Response {
+        status,
+        headers,
+        body: body.into(),
+    }
+}
+
+/// Whether the body is an event stream that can be followed.
+fn is_event_stream(headers: &HeaderMap) -> bool {
+    let events = headers.get(CONTENT_TYPE).is_some_and(|value| {
+        value
+            .as_bytes()
+            .to_ascii_lowercase()
+            .starts_with(b"text/event-stream")
+    });
+    events && !headers.contains_key(CONTENT_ENCODING)
+}

@@ -1,0 +1,216 @@
+//! The one door to reqwest: clients and a single exchange.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use aurora_config::Timeouts;
+use aurora_sdk::{Body, Error};
+use futures_util::StreamExt;
+use http::{HeaderMap, Method};
+use std::sync::{Mutex, PoisonError};
+use url::Url;
+
+use crate::providers::{Answer, Fault};
+
+/// Idle upstream connections are closed after this long, before most servers do.
+const POOL_IDLE: Duration = Duration::from_secs(55);
+
+/// Response heads with more headers than this are refused.
+const MAX_HEADERS: usize = 200;
+
+/// A client for one upstream: its connections, proxy and clocks.
+#[derive(Debug, Clone)]
+pub(crate) struct Client {
+    inner: reqwest::Client,
+    timeouts: Timeouts,
+}
+
+impl Client {
+    /// A client that talks to `base_url`, through `proxy` where there is one.
+    ///
+    /// # Errors
+    /// A sentence for the config's diagnostics: an unusable proxy, or no certificate authorities for https.
+    pub(crate) fn new(
+        base_url: &Url,
+        proxy: Option<&Url>,
+        timeouts: &Timeouts,
+    ) -> Result<Self, String> {
+        let mut builder = reqwest::Client::builder()
+            .user_agent(concat!("aurora/", env!("CARGO_PKG_VERSION")))
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(timeouts.connect)
+            .tcp_nodelay(true)
+            .pool_idle_timeout(POOL_IDLE)
+            .http1_max_headers(MAX_HEADERS)
+            .no_proxy();
+        let mut tls = base_url.scheme() == "https";
+        if let Some(url) = proxy {
+            tls |= url.scheme() == "https";
+            let proxy = reqwest::Proxy::all(url.clone()).map_err(|error| chain(&error))?;
+            builder = builder.proxy(proxy);
+        }
+        if !tls {
+            // Saves reading the system's certificates, and works where there are none.
+            builder = builder.tls_certs_only([]);
+        }
+        let inner = builder.build().map_err(|error| chain(&error))?;
+        Ok(Self {
+            inner,
+            timeouts: timeouts.clone(),
+        })
+    }
+
+    /// Sends a request and waits for the response head.
+    ///
+    /// The first-byte clock stands still while the client still sends its body: a long upload is not a slow upstream.
+    pub(crate) async fn exchange(
+        &self,
+        method: Method,
+        url: Url,
+        headers: HeaderMap,
+        body: Body,
+    ) -> Result<Answer, Fault> {
+        let upload = Arc::new(Upload::default());
+        let mut request = reqwest::Request::new(method, url);
+        *request.headers_mut() = headers;
+        attach(&mut request, body, &upload);
+        let response = self.head(self.inner.execute(request), &upload).await?;
+        let status = response.status();
+        let headers = response.headers().clone();
+        let body = response
+            .bytes_stream()
+            .map(|chunk| chunk.map_err(|error| Fault::Truncated(chain(&error))));
+        Ok(Answer {
+            status,
+            headers,
+            body: Box::pin(body),
+        })
+    }
+
+    async fn head(
+        &self,
+        execute: impl Future<Output = Result<reqwest::Response, reqwest::Error>>,
+        upload: &Upload,
+    ) -> Result<reqwest::Response, Fault> {
+        let mut execute = std::pin::pin!(execute);
+        loop {
+            let left = (upload.quiet_since() + self.timeouts.first_byte)
+                .saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(Fault::FirstByteTimeout);
+            }
+            match tokio::time::timeout(left, &mut execute).await {
+                Ok(Ok(response)) => return Ok(response),
+                Ok(Err(error)) => return Err(upload.failure().unwrap_or_else(|| fault(&error))),
+                // The upload may have moved meanwhile.
+                Err(_) => {}
+            }
+        }
+    }
+}
+
+/// Gives the request its body; a stream of known length keeps that length, since some servers refuse chunked uploads.
+fn attach(request: &mut reqwest::Request, body: Body, upload: &Arc<Upload>) {
+    if let Some(bytes) = body.as_bytes() {
+        *request.body_mut() = Some(reqwest::Body::from(bytes.clone()));
+        return;
+    }
+    if body.is_empty() {
+        return;
+    }
+    if let Some(length) = body.length() {
+        request
+            .headers_mut()
+            .insert(http::header::CONTENT_LENGTH, length.into());
+    }
+    let upload = Arc::clone(upload);
+    let stream = body.into_stream().map(move |chunk| {
+        upload.moved();
+        chunk.map_err(|error| {
+            let text = error.to_string();
+            upload.fail(error);
+            std::io::Error::other(text)
+        })
+    });
+    *request.body_mut() = Some(reqwest::Body::wrap_stream(stream));
+}
+
+/// How far a streamed request body is.
+#[derive(Debug)]
+struct Upload {
+    started: Instant,
+    moved_ms: AtomicU64,
+    failure: Mutex<Option<Error>>,
+}
+
+impl Default for Upload {
+    fn default() -> Self {
+        Self {
+            started: Instant::now(),
+            moved_ms: AtomicU64::new(0),
+            failure: Mutex::new(None),
+        }
+    }
+}
+
+impl Upload {
+    fn moved(&self) {
+        let elapsed = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.moved_ms.store(elapsed, Ordering::Relaxed);
+    }
+
+    fn quiet_since(&self) -> Instant {
+        self.started + Duration::from_millis(self.moved_ms.load(Ordering::Relaxed))
+    }
+
+    fn fail(&self, error: Error) {
+        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+    }
+
+    fn failure(&self) -> Option<Fault> {
+        self.failure
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+            .map(Fault::Client)
+    }
+}
+
+fn fault(error: &reqwest::Error) -> Fault {
+    if error.is_connect() {
+        return if error.is_timeout() {
+            Fault::ConnectTimeout
+        } else {
+            Fault::Unreachable(chain(error))
+        };
+    }
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        if let Some(http) = cause.downcast_ref::<hyper::Error>()
+            && (http.is_parse() || http.is_parse_too_large() || http.is_parse_status())
+        {
+            return Fault::Garbled(chain(error));
+        }
+        source = cause.source();
+    }
+    Fault::Unreachable(chain(error))
+}
+
+/// The causes of an error, outermost first, without URLs: they may hold what is not for logs.
+fn chain(error: &reqwest::Error) -> String {
+    let mut text = String::new();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        if !text.is_empty() {
+            text.push_str(": ");
+        }
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    if text.is_empty() {
+        "the exchange failed".to_owned()
+    } else {
+        text
+    }
+}

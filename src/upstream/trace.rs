@@ -1,0 +1,97 @@
+//! What happened to one request at the upstreams, for the access log and the debug headers.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use aurora_sdk::Error;
+
+/// How a response body ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StreamEnd {
+    /// As it should.
+    Complete,
+    /// The upstream broke off.
+    Truncated,
+    /// The upstream was too slow.
+    Timeout,
+    /// The client went away.
+    ClientGone,
+    /// The gateway shut down.
+    Shutdown,
+}
+
+impl StreamEnd {
+    /// The word for logs.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::Truncated => "truncated",
+            Self::Timeout => "timeout",
+            Self::ClientGone => "client_gone",
+            Self::Shutdown => "shutdown",
+        }
+    }
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(crate) struct Trace {
+    bytes: AtomicU64,
+    facts: Mutex<Facts>,
+}
+
+/// What a [`Trace`] has gathered.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Facts {
+    /// Attempts made.
+    pub(crate) attempts: u32,
+    /// The upstream of the last attempt.
+    pub(crate) upstream: Option<String>,
+    /// The model that the client asked for.
+    pub(crate) model: Option<String>,
+    /// How the body ended, once it has.
+    pub(crate) end: Option<StreamEnd>,
+    /// The code of the error that the client got.
+    pub(crate) error: Option<String>,
+}
+
+impl Trace {
+    /// Held for nanoseconds and never across an await.
+    fn facts_mut(&self) -> MutexGuard<'_, Facts> {
+        self.facts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// An attempt begins.
+    pub(crate) fn attempt(&self, upstream: &str) {
+        let mut facts = self.facts_mut();
+        facts.attempts += 1;
+        facts.upstream = Some(upstream.to_owned());
+    }
+
+    /// The client asks for `model`.
+    pub(crate) fn model(&self, model: &str) {
+        self.facts_mut().model = Some(model.to_owned());
+    }
+
+    /// Bytes of the body go to the client.
+    pub(crate) fn passed(&self, bytes: usize) {
+        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// The body has ended; the first word holds.
+    pub(crate) fn ended(&self, end: StreamEnd) {
+        self.facts_mut().end.get_or_insert(end);
+    }
+
+    /// The client gets an error.
+    pub(crate) fn failed(&self, end: StreamEnd, error: &Error) {
+        let mut facts = self.facts_mut();
+        facts.end.get_or_insert(end);
+        facts.error = Some(error.code().to_owned());
+    }
+
+    /// What is known so far.
+    pub(crate) fn facts(&self) -> Facts {
+        self.facts_mut().clone()
+    }
+}
