@@ -1,5 +1,10 @@
 //! No text, however broken, makes the loader panic or point outside of it.
-#![expect(clippy::unwrap_used, reason = "test code")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "test code"
+)]
 
 use std::path::Path;
 
@@ -65,7 +70,7 @@ fn word() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_bytes_give_a_report(bytes in vec(any::<u8>(), 0..200)) {
@@ -84,6 +89,33 @@ proptest! {
             text.splice(start..end, insert.chars());
         }
         check(&text.into_iter().collect::<String>());
+    }
+
+    #[test]
+    fn no_change_brings_a_secret_to_light(
+        changes in vec((0usize..90, 0usize..40, 0usize..6, word()), 1..4),
+    ) {
+        let secret = "sk-hunter2-hunter2";
+        let more = format!(
+            "api_key = \"{secret}\" # not {secret}\n[tokens.x]\nvalues = [\n  '{secret}',\n'''{secret}\n{secret}''']"
+        );
+        let text = VALID.replace("sk-local", secret).replace("greeting = \"hi\"", &more);
+        let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        for (line, at, remove, insert) in changes {
+            let line = line % lines.len();
+            let changed = lines[line].clone();
+            // The secrets themselves stay whole.
+            let end = changed.find("sk-").map_or(changed.len(), |secret| secret.saturating_sub(1));
+            let chars: Vec<char> = changed[..end].chars().collect();
+            let start = at.min(chars.len());
+            let stop = (start + remove).min(chars.len());
+            let before: String = chars[..start].iter().collect();
+            let after: String = chars[stop..].iter().collect();
+            lines[line] = format!("{before}{insert}{after}{}", &changed[end..]);
+        }
+        let report = report(&lines.join("\n"));
+        prop_assert!(!report.render(Style::Plain).contains("hunter2"), "{}", report.render(Style::Plain));
+        prop_assert!(!report.to_json().contains("hunter2"));
     }
 
     #[test]

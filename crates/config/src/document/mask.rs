@@ -3,7 +3,8 @@
 use std::ops::Range;
 
 use super::{Node, Offset, Place, Value};
-use crate::schema::{Kind, words};
+use crate::schema::Kind;
+use crate::schema::words::check;
 
 /// Keys of `[auth]` keys and `[tokens.NAME]` whose text is no secret. Everything else there is masked, misspelt keys too.
 const PUBLIC: [&str; 15] = [
@@ -31,12 +32,14 @@ const SUSPICIOUS: [&str; 6] = ["key", "token", "secret", "password", "passwd", "
 pub(crate) fn secrets(root: &Node, text: &str) -> Vec<Range<Offset>> {
     let mut found = Vec::new();
     walk(root, text, Secrecy::Public, &mut Vec::new(), &mut found);
+    // A key may also stand where it has no business: in a comment, under a wrong name.
+    words(text, 0, looks_secret, &mut found);
     found
 }
 
 // Where the name of a variable belongs, people write its value.
 fn is_no_variable(text: &str) -> bool {
-    words::check(&Kind::Variable, text).is_err()
+    check(&Kind::Variable, text).is_err()
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -73,7 +76,7 @@ fn walk<'n>(
         }
         _ => {
             if let Place::File(span) = &node.place {
-                found.extend(leaf(node, text, span, secrecy));
+                leaf(node, text, span, secrecy, found);
             }
         }
     }
@@ -103,26 +106,45 @@ fn judge(path: &[&str], above: Secrecy) -> Secrecy {
     }
 }
 
-fn leaf(node: &Node, text: &str, span: &Range<Offset>, secrecy: Secrecy) -> Option<Range<Offset>> {
-    let written = text.get(span.clone())?;
+/// Whether a word is most likely a key or a token, wherever it stands.
+pub(crate) fn looks_secret(word: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    let digit = |c: char| c.is_ascii_digit();
+    let long = word.len() >= 40 && word.chars().all(plain) && word.contains(digit);
+    long || word.starts_with("sk-") || word.starts_with("eyJ")
+}
+
+fn leaf(
+    node: &Node,
+    text: &str,
+    span: &Range<Offset>,
+    secrecy: Secrecy,
+    found: &mut Vec<Range<Offset>>,
+) {
+    let written = text.get(span.clone()).unwrap_or_default();
     if secrecy == Secrecy::Secret && !matches!(node.value, Value::Bool(_)) {
-        let quotes = written
-            .chars()
-            .take_while(|c| matches!(c, '"' | '\''))
-            .count();
-        let quotes = if written.len() >= 6 && quotes >= 3 {
-            3
-        } else {
-            quotes.min(1)
-        };
-        let inner = span.start + quotes..span.end.saturating_sub(quotes);
-        return (inner.start < inner.end).then_some(inner);
+        // Line by line, so that the lines behind keep their numbers.
+        let mut start = span.start;
+        for line in written.split_inclusive('\n') {
+            let bare = line.trim_end_matches(['\n', '\r']);
+            let inner = bare.trim_matches(['"', '\'']);
+            let quotes = bare.find(inner).unwrap_or(0);
+            if !inner.is_empty() {
+                found.push(start + quotes..start + quotes + inner.len());
+            }
+            start += line.len();
+        }
+        return;
     }
+    found.extend(userinfo(written).map(|inner| span.start + inner.start..span.start + inner.end));
+}
+
+fn userinfo(written: &str) -> Option<Range<Offset>> {
     let scheme = written.find("://")? + 3;
     let authority = written.get(scheme..)?;
     let authority = authority.get(..authority.find(['/', '?', '#']).unwrap_or(authority.len()))?;
     let at = authority.rfind('@')?;
-    Some(span.start + scheme..span.start + scheme + at)
+    Some(scheme..scheme + at)
 }
 
 /// Words that make a line of a broken file suspicious.
@@ -148,7 +170,7 @@ pub(crate) fn suspected_secrets(text: &str) -> Vec<Range<Offset>> {
     for line in text.split_inclusive('\n') {
         let trimmed = line.trim_start();
         let lower = line.to_lowercase();
-        let assignment = line.find(['=', ':']).filter(|_| !trimmed.starts_with('#'));
+        let assignment = line.find(['=', ':']).filter(|at| is_key(line.get(..*at)));
         let header =
             trimmed.starts_with('[') && assignment.is_none() && !trimmed.contains(['"', '\'']);
         if header {
@@ -161,9 +183,10 @@ pub(crate) fn suspected_secrets(text: &str) -> Vec<Range<Offset>> {
             }
             if section_is_secret || key_is_secret || suspicious {
                 let from = assignment.map_or(0, |at| at + 1);
-                split(
+                words(
                     line.get(from..).unwrap_or_default(),
                     start + from,
+                    |_| true,
                     &mut found,
                 );
             }
@@ -173,7 +196,19 @@ pub(crate) fn suspected_secrets(text: &str) -> Vec<Range<Offset>> {
     found
 }
 
-fn split(text: &str, offset: Offset, found: &mut Vec<Range<Offset>>) {
+// What stands before `=` is shown only when it is plainly a key.
+fn is_key(before: Option<&str>) -> bool {
+    let word = before.unwrap_or_default().trim();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_. ".contains(c);
+    word.chars().all(plain) && !looks_secret(word)
+}
+
+fn words(
+    text: &str,
+    offset: Offset,
+    wanted: impl Fn(&str) -> bool,
+    found: &mut Vec<Range<Offset>>,
+) {
     let mut begin = None;
     let separates = |c: char| c.is_whitespace() || "\"'[]{},=#".contains(c);
     for (at, c) in text
@@ -183,7 +218,9 @@ fn split(text: &str, offset: Offset, found: &mut Vec<Range<Offset>>) {
         match (begin, separates(c)) {
             (None, false) => begin = Some(at),
             (Some(from), true) => {
-                found.push(offset + from..offset + at);
+                if text.get(from..at).is_some_and(&wanted) {
+                    found.push(offset + from..offset + at);
+                }
                 begin = None;
             }
             _ => {}

@@ -15,7 +15,14 @@ impl Places {
 
     /// The value at `path` in the strongest layer that has one.
     pub(crate) fn node(&self, path: &[&str]) -> Option<&Node> {
-        self.layers.iter().find_map(|layer| layer.at(path))
+        for layer in &self.layers {
+            match reach(layer, path) {
+                Reach::Here(node) => return Some(node),
+                Reach::Hidden => return None,
+                Reach::Below => {}
+            }
+        }
+        None
     }
 
     /// Whether `path` was written anywhere.
@@ -55,5 +62,46 @@ impl Places {
         (1..=path.len())
             .rev()
             .find_map(|length| self.node(path.get(..length)?))
+    }
+}
+
+enum Reach<'n> {
+    Here(&'n Node),
+    /// The layer says nothing about it; a weaker one may.
+    Below,
+    /// The layer has another value in its way, which hides the weaker ones.
+    Hidden,
+}
+
+fn reach<'n>(layer: &'n Node, path: &[&str]) -> Reach<'n> {
+    let mut node = layer;
+    for segment in path {
+        match node.child(segment) {
+            Some(child) => node = child,
+            None if node.as_table().is_some() => return Reach::Below,
+            None => return Reach::Hidden,
+        }
+    }
+    Reach::Here(node)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::{Value, parse};
+
+    #[test]
+    fn a_stronger_value_hides_what_lies_below_a_weaker_one() {
+        let file = parse("[server]\nlisten = ['a', 'b']\nidle = '1s'\n").unwrap();
+        let mut environment = Node::empty(Place::Nowhere);
+        let place = Place::Variable("X".to_owned());
+        let node = Node::new(Value::Text("c".to_owned()), place.clone());
+        environment.insert(&["server", "listen"], node);
+
+        let places = Places::new(vec![environment, file]);
+
+        assert_eq!(places.value(&["server", "listen", "1"]), place);
+        assert!(!places.has(&["server", "listen", "1"]));
+        assert!(matches!(places.value(&["server", "idle"]), Place::File(_)));
     }
 }

@@ -275,10 +275,9 @@ fn unquoted(found: &str) -> Explained {
         return (what, format!("write `{lower}`"), String::new());
     }
     let what = "text must be in quotes".to_owned();
-    let word = |c: char| c.is_ascii_alphanumeric() || c == '.';
-    if found.len() < 16
-        && found.starts_with(|c: char| c.is_ascii_digit())
-        && found.chars().all(word)
+    // Only what looks like a duration or a size is repeated: it might be a secret.
+    let unit = found.trim_start_matches(|c: char| c.is_ascii_digit());
+    if unit.len() < found.len() && unit.len() <= 3 && unit.chars().all(|c| c.is_ascii_alphabetic())
     {
         let label = "not a number, so it needs quotes".to_owned();
         return (what, label, format!("write `\"{found}\"`"));

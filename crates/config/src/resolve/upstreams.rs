@@ -7,6 +7,7 @@ use url::Url;
 use super::Resolver;
 use super::tokens::{ACCOUNTS, KEYS};
 use crate::diagnostic::Problem;
+use crate::document::mask::looks_secret;
 use crate::raw::{self, Raw};
 use crate::schema::keys::CHATGPT_BASE_URL;
 use crate::schema::nearest;
@@ -96,6 +97,16 @@ impl Resolver<'_> {
         let Some(pool) = &upstream.tokens else { return };
         let place = self.places.value(&["upstreams", name, "tokens"]);
         let names = self.places.names(&["tokens"]);
+        if !names.contains(&pool.as_str()) && looks_secret(pool) {
+            let message = format!("`tokens` of upstream `{name}` names a pool, it holds no key");
+            let problem = Problem::error("AUR0203", place, message)
+                .label("looks like a key")
+                .help(format!(
+                    "write `values = [\"...\"]` in [tokens.{name}], and `tokens = \"{name}\"` here"
+                ));
+            self.problems.push(problem);
+            return;
+        }
         if !names.contains(&pool.as_str()) {
             let message =
                 format!("upstream `{name}` refers to token pool `{pool}`, which is not defined");
