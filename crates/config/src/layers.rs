@@ -1,6 +1,5 @@
 //! Defaults < aurora.toml < environment < flags, merged by figment.
 
-use figment::providers::Serialized;
 use figment::value::{Dict, Map, Num, Tag, Value as Merged};
 use figment::{Figment, Metadata, Profile, Provider};
 
@@ -38,7 +37,7 @@ pub(crate) fn merge(layers: &mut [Node]) -> Figment {
     }
     let tables: Vec<&Members> = layers.iter().rev().filter_map(Node::as_table).collect();
     let defaults = Node::new(Value::Table(defaults(&ROOT, &tables)), Place::Nowhere);
-    let figment = Figment::from(Serialized::defaults(Dict::new())).merge(Layer {
+    let figment = Figment::new().merge(Layer {
         name: "defaults",
         root: &defaults,
     });

@@ -1,10 +1,5 @@
 //! No text, however broken, makes the loader panic or point outside of it.
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::string_slice,
-    reason = "test code"
-)]
+#![expect(clippy::unwrap_used, clippy::string_slice, reason = "test code")]
 
 use std::path::Path;
 
