@@ -43,13 +43,6 @@ impl std::fmt::Debug for Request<'_> {
     }
 }
 
-impl Request<'_> {
-    pub(crate) fn line(&self, offset: usize) -> usize {
-        let before = self.text.get(..offset).unwrap_or_default();
-        before.bytes().filter(|byte| *byte == b'\n').count() + 1
-    }
-}
-
 /// A plugin that routes can name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PluginInfo {
@@ -129,6 +122,7 @@ pub fn load(request: &Request<'_>, sources: &dyn Sources) -> Result<Loaded, Load
     };
     let mut resolver = Resolver {
         request,
+        text: &text,
         sources,
         places: &places,
         problems,

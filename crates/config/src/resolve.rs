@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use crate::diagnostic::Problem;
 use crate::document::places::Places;
+use crate::document::text::Text;
 use crate::raw::Raw;
 use crate::request::Request;
 use crate::settings::{Config, Plugins};
@@ -22,6 +23,7 @@ mod upstreams;
 /// What is at hand while settings are resolved, and what came up.
 pub(crate) struct Resolver<'a> {
     pub(crate) request: &'a Request<'a>,
+    pub(crate) text: &'a Text,
     pub(crate) sources: &'a dyn Sources,
     pub(crate) places: &'a Places,
     pub(crate) problems: Vec<Problem>,

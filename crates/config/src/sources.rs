@@ -171,3 +171,24 @@ impl Sources for Memory {
             .ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dotenv_file_is_read_and_watched() {
+        let folder = std::env::temp_dir().join(format!("aurora-config-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let path = folder.join(".env");
+        std::fs::write(&path, "AURORA_TEST_ONLY=1\nPATH=nonsense\n").unwrap();
+
+        let system = System::with_dotenv(&path);
+
+        assert_eq!(system.env("AURORA_TEST_ONLY").as_deref(), Some("1"));
+        assert_ne!(system.env("PATH").as_deref(), Some("nonsense"));
+        assert!(system.env_names().contains(&"AURORA_TEST_ONLY".to_owned()));
+        assert_eq!(system.files(), std::slice::from_ref(&path));
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+}

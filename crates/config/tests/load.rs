@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use aurora_config::{
     KeySecret, LoadError, Loaded, Memory, Overrides, PluginInfo, Protocol, Request, Severity,
-    Sources as _, Strategy, Style, System, TokenSource, load, schema,
+    Strategy, Style, TokenSource, load,
 };
 use secrecy::ExposeSecret;
 
@@ -385,36 +385,4 @@ plugin = "chat"
     assert_eq!((weights, routes[0].weighted), (vec![3, 1], true));
     assert_eq!(routes[1].upstreams.len(), 1);
     assert!(routes[2].upstreams.is_empty() && !routes[2].weighted);
-}
-
-#[test]
-fn the_schema_knows_every_section_and_default() {
-    let schema = schema();
-
-    let server = &schema["properties"]["server"]["properties"];
-    assert_eq!(server["max_body"]["default"], "32MiB");
-    assert_eq!(server["max_in_flight"]["default"], 10_000);
-    assert_eq!(schema["additionalProperties"], false);
-    let upstream = &schema["properties"]["upstreams"]["additionalProperties"];
-    assert_eq!(upstream["required"][0], "protocol");
-    assert_eq!(
-        schema["properties"]["routes"]["items"]["properties"]["retry"]["type"],
-        "object"
-    );
-}
-
-#[test]
-fn a_dotenv_file_is_read_and_watched() {
-    let folder = std::env::temp_dir().join(format!("aurora-config-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
-    let path = folder.join(".env");
-    std::fs::write(&path, "AURORA_TEST_ONLY=1\nPATH=nonsense\n").unwrap();
-
-    let system = System::with_dotenv(&path);
-
-    assert_eq!(system.env("AURORA_TEST_ONLY").as_deref(), Some("1"));
-    assert_ne!(system.env("PATH").as_deref(), Some("nonsense"));
-    assert!(system.env_names().contains(&"AURORA_TEST_ONLY".to_owned()));
-    assert_eq!(system.files(), std::slice::from_ref(&path));
-    std::fs::remove_dir_all(&folder).unwrap();
 }

@@ -1,5 +1,7 @@
 //! Diagnostics as text.
 
+use std::ops::Range;
+
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
 use super::{Diagnostic, Severity, Style};
@@ -27,16 +29,23 @@ pub(super) fn diagnostic(diagnostic: &Diagnostic, style: Style) -> String {
         return lines.join("\n");
     };
 
-    let mut primary = AnnotationKind::Primary.span(span.clone());
+    // Only the lines that matter: the renderer walks through all that it is given.
+    let related = diagnostic.related.as_ref();
+    let start = related.map_or(span.start, |related| related.span.start.min(span.start));
+    let end = related.map_or(span.end, |related| related.span.end.max(span.end));
+    let (lines, first, offset) = diagnostic.text.masked(&(start..end));
+    let shift = |span: &Range<usize>| span.start - offset..span.end - offset;
+    let mut primary = AnnotationKind::Primary.span(shift(span));
     if let Some(label) = &diagnostic.label {
         primary = primary.label(label.as_str());
     }
-    let second = diagnostic.related.as_ref().map(|related| {
+    let second = related.map(|related| {
         AnnotationKind::Context
-            .span(related.span.clone())
+            .span(shift(&related.span))
             .label(related.label.as_str())
     });
-    let snippet = Snippet::source(diagnostic.text.masked())
+    let snippet = Snippet::source(lines)
+        .line_start(first)
         .path(diagnostic.text.display.as_str())
         .annotation(primary)
         .annotations(second);

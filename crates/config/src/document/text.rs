@@ -14,8 +14,8 @@ pub(crate) struct Position {
 /// The text of aurora.toml beside a copy in which every secret is a row of asterisks.
 pub(crate) struct Text {
     pub(crate) display: String,
-    original: String,
-    masked: String,
+    original: Lines,
+    masked: Lines,
     /// Secrets: where they were, and where their asterisks are.
     masks: Vec<(Range<Offset>, Range<Offset>)>,
 }
@@ -25,6 +25,42 @@ impl std::fmt::Debug for Text {
         f.debug_struct("Text")
             .field("display", &self.display)
             .finish_non_exhaustive()
+    }
+}
+
+/// A text with the starts of its lines.
+struct Lines {
+    text: String,
+    starts: Vec<Offset>,
+}
+
+impl Lines {
+    fn new(text: String) -> Self {
+        let breaks = text.match_indices('\n').map(|(at, _)| at + 1);
+        Self {
+            starts: std::iter::once(0).chain(breaks).collect(),
+            text,
+        }
+    }
+
+    /// 1-based.
+    fn line(&self, offset: Offset) -> usize {
+        self.starts.partition_point(|start| *start <= offset)
+    }
+
+    fn start(&self, line: usize) -> Offset {
+        self.starts
+            .get(line.saturating_sub(1))
+            .copied()
+            .unwrap_or(self.text.len())
+    }
+
+    fn position(&self, offset: Offset) -> Position {
+        let offset = floor(&self.text, offset);
+        let line = self.line(offset);
+        let before = self.text.get(self.start(line)..offset).unwrap_or_default();
+        let column = before.trim_start_matches('\u{feff}').chars().count() + 1;
+        Position { line, column }
     }
 }
 
@@ -54,25 +90,39 @@ impl Text {
         masked.push_str(original.get(done..).unwrap_or_default());
         Self {
             display: display.to_owned(),
-            original: original.to_owned(),
-            masked,
+            original: Lines::new(original.to_owned()),
+            masked: Lines::new(masked),
             masks,
         }
     }
 
-    /// The text with its secrets masked.
-    pub(crate) fn masked(&self) -> &str {
-        &self.masked
+    /// The lines of the masked text that hold `range`, the number of the first, and where they begin.
+    pub(crate) fn masked(&self, range: &Range<Offset>) -> (&str, usize, Offset) {
+        let first = self.masked.line(range.start);
+        let start = self.masked.start(first);
+        let end = self
+            .masked
+            .start(self.masked.line(range.end.max(range.start)) + 1);
+        (
+            self.masked.text.get(start..end).unwrap_or_default(),
+            first,
+            start,
+        )
+    }
+
+    /// 1-based line of a byte.
+    pub(crate) fn line(&self, offset: Offset) -> usize {
+        self.original.line(offset)
     }
 
     /// Position of a byte; one that is past the end or inside a character moves back to the nearest.
     pub(crate) fn position(&self, offset: Offset) -> Position {
-        position(&self.original, offset)
+        self.original.position(offset)
     }
 
     /// Position of a byte of the masked text.
     pub(crate) fn masked_position(&self, offset: Offset) -> Position {
-        position(&self.masked, offset)
+        self.masked.position(offset)
     }
 
     /// The range of the masked text that shows `range`.
@@ -83,7 +133,7 @@ impl Text {
     }
 
     fn shift(&self, offset: Offset, inside: impl Fn(&Range<Offset>) -> Offset) -> Offset {
-        let offset = floor(&self.original, offset);
+        let offset = floor(&self.original.text, offset);
         let Some((secret, mask)) = self
             .masks
             .iter()
@@ -98,18 +148,6 @@ impl Text {
         } else {
             mask.end + (offset - secret.end)
         }
-    }
-}
-
-fn position(text: &str, offset: Offset) -> Position {
-    let before = text.get(..floor(text, offset)).unwrap_or_default();
-    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-    let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
-    let on_line = before.get(line_start..).unwrap_or_default();
-    let columns = on_line.trim_start_matches('\u{feff}').chars().count();
-    Position {
-        line,
-        column: columns + 1,
     }
 }
 
@@ -133,15 +171,15 @@ mod tests {
 
         let text = Text::new("aurora.toml", source, std::iter::once(start..end).collect());
 
-        assert_eq!(text.masked(), "é = \"********\" # x\nb = 1\n");
+        assert_eq!(text.masked.text, "é = \"********\" # x\nb = 1\n");
         let x = source.find('x').unwrap();
-        assert_eq!(text.masked().get(text.shown(&(x..x + 1))), Some("x"));
+        assert_eq!(text.masked.text.get(text.shown(&(x..x + 1))), Some("x"));
         assert_eq!(
-            text.masked().get(text.shown(&(start - 1..end + 1))),
+            text.masked.text.get(text.shown(&(start - 1..end + 1))),
             Some("\"********\"")
         );
         assert_eq!(
-            text.masked().get(text.shown(&(start..end))),
+            text.masked.text.get(text.shown(&(start..end))),
             Some("********")
         );
         assert_eq!(
@@ -157,7 +195,7 @@ mod tests {
     fn overlapping_and_impossible_ranges_do_no_harm() {
         let text = Text::new("x", "abcé", vec![0..2, 1..3, 3..4, 9..12]);
 
-        assert_eq!(text.masked(), "***é");
+        assert_eq!(text.masked.text, "***é");
         assert_eq!(text.position(99), Position { line: 1, column: 5 });
     }
 }

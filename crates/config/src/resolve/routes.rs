@@ -81,7 +81,7 @@ impl Resolver<'_> {
         }
         let (upstreams, weighted) = self.targets(raw, &at);
         let line = match self.places.value(&["routes", &at]) {
-            Place::File(span) => self.request.line(span.start),
+            Place::File(span) => self.text.line(span.start),
             _ => 0,
         };
         Some(Route {

@@ -105,3 +105,24 @@ fn secret() -> Value {
     };
     json!({ "anyOf": [{ "type": "string", "minLength": 1 }, one("env"), one("file")] })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_schema_knows_every_section_and_default() {
+        let schema = schema();
+
+        let server = &schema["properties"]["server"]["properties"];
+        assert_eq!(server["max_body"]["default"], "32MiB");
+        assert_eq!(server["max_in_flight"]["default"], 10_000);
+        assert_eq!(schema["additionalProperties"], false);
+        let upstream = &schema["properties"]["upstreams"]["additionalProperties"];
+        assert_eq!(upstream["required"][0], "protocol");
+        assert_eq!(
+            schema["properties"]["routes"]["items"]["properties"]["retry"]["type"],
+            "object"
+        );
+    }
+}
