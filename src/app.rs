@@ -35,8 +35,6 @@ pub(crate) struct Shared {
     pub(crate) reload: Arc<ReloadStatus>,
     /// Asks for a reload.
     pub(crate) trigger: Trigger,
-    /// Every task of the process.
-    pub(crate) tasks: TaskTracker,
     /// When the process started.
     pub(crate) started_at: SystemTime,
 }
@@ -69,35 +67,31 @@ pub(crate) async fn run(start: Start) -> Result<(), StartError> {
     let began = Instant::now();
     // Before any listener: a signal that comes early must not kill the process unasked.
     let mut stop = Stop::install().map_err(|error| StartError::Other(error.to_string()))?;
-    let tasks = TaskTracker::new();
     let inputs = Inputs::new(start.config, start.overrides);
-    let (shared, reloader) = Reloader::start(inputs, Plugins::builtin(), tasks.clone()).await?;
+    let (shared, reloader) = Reloader::start(inputs, Plugins::builtin()).await?;
     crate::cli::print_started(&shared, reloader.addresses(), began.elapsed());
+    let tasks = TaskTracker::new();
     let reloading = tasks.spawn(reloader.run());
     stop.wanted().await;
     tracing::info!(in_flight = shared.in_flight.count(), "draining");
     shared.draining.cancel();
-    let mut listeners = match reloading.await {
-        Ok(listeners) => listeners,
-        Err(error) => return Err(StartError::Other(error.to_string())),
-    };
-    listeners.drain().await;
-    tasks.close();
+    let (mut public, mut admin) = reloading
+        .await
+        .map_err(|error| StartError::Other(error.to_string()))?;
+    public.stop_accepting().await;
     let drain = shared.cell.load().config().server.drain;
     tokio::select! {
-        () = tasks.wait() => {}
+        () = public.finished() => {}
         () = tokio::time::sleep(drain) => tracing::warn!(in_flight = shared.in_flight.count(), "drain deadline"),
         () = stop.wanted() => tracing::warn!("second signal"),
     }
     shared.ending.cancel();
-    if tokio::time::timeout(LAST_WORDS, tasks.wait())
-        .await
-        .is_err()
-    {
-        tracing::warn!(
-            in_flight = shared.in_flight.count(),
-            "stopped with requests under way"
-        );
+    // The admin side answers to the end: it is how an operator sees the drain.
+    admin.stop_accepting().await;
+    let over = async { tokio::join!(public.finished(), admin.finished()) };
+    if tokio::time::timeout(LAST_WORDS, over).await.is_err() {
+        let in_flight = shared.in_flight.count();
+        tracing::warn!(in_flight, "stopped with requests under way");
     }
     tracing::info!("stopped");
     Ok(())

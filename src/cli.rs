@@ -111,14 +111,10 @@ pub fn main() -> ExitCode {
 }
 
 fn explain(code: &str) -> ExitCode {
-    match aurora_config::explain(&code.to_ascii_uppercase()) {
-        Some(text) => {
-            print::line(text);
-            ExitCode::SUCCESS
-        }
-        None => {
-            print::error_line(&format!("error: there is no code `{code}`"));
-            ExitCode::FAILURE
-        }
-    }
+    let Some(text) = aurora_config::explain(&code.to_ascii_uppercase()) else {
+        print::error_line(&format!("error: there is no code `{code}`"));
+        return ExitCode::FAILURE;
+    };
+    print::line(text);
+    ExitCode::SUCCESS
 }

@@ -17,7 +17,6 @@ use aurora_config::{Loaded, Style};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::admin::Admin;
 use crate::app::{Shared, StartError};
@@ -86,12 +85,11 @@ impl Reloader {
     pub(crate) async fn start(
         inputs: Inputs,
         plugins: Plugins,
-        tasks: TaskTracker,
     ) -> Result<(Arc<Shared>, Self), StartError> {
         let (digest, loaded) = inputs.load(&plugins).await;
         let loaded = loaded.map_err(|refusal| StartError::Config(refusal.report))?;
         let store = open_store(&loaded).await?;
-        let (public, admin) = (Listeners::new(tasks.clone()), Listeners::new(tasks.clone()));
+        let (public, admin) = (Listeners::default(), Listeners::default());
         let watcher = Watcher::new(inputs.path(), &loaded.files);
         let ready = make_ready(
             loaded,
@@ -111,7 +109,6 @@ impl Reloader {
             ending: CancellationToken::new(),
             reload: Arc::new(ReloadStatus::default()),
             trigger: Trigger(trigger),
-            tasks,
             started_at: SystemTime::now(),
         });
         let mut reloader = Self {
@@ -136,12 +133,11 @@ impl Reloader {
 
     /// Where the public and the admin side listen.
     pub(crate) fn addresses(&self) -> (Vec<SocketAddr>, Vec<SocketAddr>) {
-        let of = |listeners: &Listeners| listeners.addresses().map(|(_, local)| local).collect();
-        (of(&self.public), of(&self.admin))
+        (self.public.addresses(), self.admin.addresses())
     }
 
-    /// Reloads whenever there is reason to, until the process drains; gives the public listeners back for that.
-    pub(crate) async fn run(mut self) -> Listeners {
+    /// Reloads whenever there is reason to, until the process drains; gives the public and the admin listeners back for that.
+    pub(crate) async fn run(mut self) -> (Listeners, Listeners) {
         let draining = self.shared.draining.clone();
         let mut hangup = signal(SignalKind::hangup()).ok();
         loop {
@@ -163,8 +159,7 @@ impl Reloader {
                 answer.send(outcome).unwrap_or_default();
             }
         }
-        // The admin side answers to the end: it is how an operator sees the drain.
-        self.public
+        (self.public, self.admin)
     }
 
     /// `asked`: somebody wants to hear again what is wrong, even where nothing has changed.

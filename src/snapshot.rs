@@ -13,7 +13,6 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
 use aurora_config::{Config, Loaded, RouteTable};
@@ -27,8 +26,6 @@ use crate::upstream::Upstream;
 pub(crate) struct Snapshot {
     /// Counts published snapshots from 1.
     pub(crate) generation: u64,
-    /// When it was prepared.
-    pub(crate) prepared_at: SystemTime,
     /// The config file, absolute.
     pub(crate) config_path: PathBuf,
     /// The config with its warnings and the files it came from.

@@ -97,9 +97,12 @@ pub(super) fn route_rows(snapshot: &Snapshot) -> Vec<String> {
             let upstreams: Vec<String> = settings
                 .upstreams
                 .iter()
-                .map(|target| match settings.weighted {
-                    true => format!("{}:{}", target.name, target.weight),
-                    false => target.name.clone(),
+                .map(|target| {
+                    if settings.weighted {
+                        format!("{}:{}", target.name, target.weight)
+                    } else {
+                        target.name.clone()
+                    }
                 })
                 .collect();
             let upstreams = upstreams.join(if settings.weighted { " | " } else { " > " });

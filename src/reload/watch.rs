@@ -1,6 +1,6 @@
 //! Tells when a watched file may have changed. The one door to notify.
 //!
-//! Folders are watched, not files: editors and ConfigMaps replace the file, so a watch on the inode dies at the first
+//! Folders are watched, not files: editors and `ConfigMap`s replace the file, so a watch on the inode dies at the first
 //! change. A look at size, time and inode every two seconds is the net under it, for file systems that tell nothing.
 
 use std::collections::BTreeSet;
@@ -152,7 +152,7 @@ fn notifier(
 }
 
 /// Whether a change at `path` can change what the watched files say: it is one of them, or a link or folder on the way
-/// to one (a ConfigMap swaps a link beside the file). Other plain files, such as our own state, cannot.
+/// to one (a `ConfigMap` swaps a link beside the file). Other plain files, such as our own state, cannot.
 fn matters(path: &Path, files: &Mutex<BTreeSet<PathBuf>>) -> bool {
     if files
         .lock()

@@ -25,9 +25,11 @@ impl InFlight {
 /// One request from its head to its last byte. Dropping it writes the line.
 #[derive(Debug)]
 pub(super) struct Access {
-    in_flight: Arc<InFlight>,
+    counter: Arc<InFlight>,
+    /// Requests under way with this one, when it began.
+    pub(super) in_flight: usize,
     started: Instant,
-    request_id: Arc<str>,
+    pub(super) request_id: Arc<str>,
     method: Method,
     path: String,
     /// The route's path as configured.
@@ -47,16 +49,16 @@ pub(super) struct Access {
 }
 
 impl Access {
-    /// Counts a request in; how many are under way with it is the second part.
+    /// Counts a request in.
     pub(super) fn begin(
-        in_flight: &Arc<InFlight>,
+        counter: &Arc<InFlight>,
         request_id: Arc<str>,
         method: Method,
         path: &str,
-    ) -> (Self, usize) {
-        let count = in_flight.0.fetch_add(1, Ordering::Relaxed) + 1;
-        let access = Self {
-            in_flight: Arc::clone(in_flight),
+    ) -> Self {
+        Self {
+            counter: Arc::clone(counter),
+            in_flight: counter.0.fetch_add(1, Ordering::Relaxed) + 1,
             started: Instant::now(),
             request_id,
             method,
@@ -68,14 +70,13 @@ impl Access {
             trace: Arc::default(),
             bytes: 0,
             finished: false,
-        };
-        (access, count)
+        }
     }
 }
 
 impl Drop for Access {
     fn drop(&mut self) {
-        self.in_flight.0.fetch_sub(1, Ordering::Relaxed);
+        self.counter.0.fetch_sub(1, Ordering::Relaxed);
         let facts = self.trace.facts();
         let end = match facts.end {
             Some(end) => end,

@@ -10,12 +10,13 @@ use futures_util::FutureExt;
 use http::header::{ALLOW, AUTHORIZATION, CONTENT_LENGTH, HeaderValue};
 use http::{HeaderMap, Method, StatusCode};
 use salvo::{Depot, FlowCtrl, async_trait};
+use serde_json::json;
 
-use super::access::{Access, InFlight};
+use super::access::Access;
 use super::host::RequestHost;
 use super::{cors, render, request_body, request_id};
 use crate::app::Shared;
-use crate::snapshot::{Admission, Route, Snapshot, presented};
+use crate::snapshot::{Route, Snapshot, presented};
 use crate::upstream::trace::Trace;
 
 /// Serves every request of the public listeners.
@@ -30,26 +31,20 @@ impl Gateway {
         Self { shared }
     }
 
-    fn in_flight(&self) -> &Arc<InFlight> {
-        &self.shared.in_flight
-    }
-
     async fn answer(
         &self,
         snapshot: &Arc<Snapshot>,
         request: &mut salvo::Request,
         access: &mut Access,
-        request_id: &Arc<str>,
-        count: usize,
     ) -> Result<Response, Error> {
         let path = request.uri().path().to_owned();
         check_path(&path)?;
-        let found = match find(snapshot, request, &path) {
-            Ok(found) => found,
-            Err(answer) => return answer,
-        };
+        let routed = find(snapshot, request.method(), &path);
+        if let Routed::Answered(response) = routed {
+            return Ok(response);
+        }
         let server = &snapshot.config().server;
-        if count > server.max_in_flight {
+        if access.in_flight > server.max_in_flight {
             return Err(overloaded(server.max_in_flight));
         }
         let given = request
@@ -60,24 +55,15 @@ impl Gateway {
             .keys
             .admit(given.map(presented), SystemTime::now())?;
         access.client = Some(Arc::clone(&admission.client.name));
-        let Found { route, params } = found?;
+        let Routed::Found { route, params } = routed else {
+            return Err(not_found(&path));
+        };
         access.route = Some(route.settings.path.clone());
         admission.check_route(&route.settings.path)?;
-        let host = RequestHost::new(
-            Arc::clone(&self.shared),
-            Arc::clone(snapshot),
-            Arc::clone(&route),
-            Arc::clone(&admission),
-            Arc::clone(&access.trace),
-            Arc::clone(request_id),
-        );
-        let cx = Context::new(
-            Arc::clone(request_id),
-            admission.client.clone(),
-            params,
-            server.stream,
-            Arc::new(host),
-        );
+        let client = admission.client.clone();
+        let host = RequestHost::new(&self.shared, snapshot, &route, admission, access);
+        let request_id = Arc::clone(&access.request_id);
+        let cx = Context::new(request_id, client, params, server.stream, Arc::new(host));
         let request = take_request(request, path, snapshot, &route)?;
         let mut response = run(&route, &cx, request).await?;
         if route.settings.debug_headers {
@@ -98,16 +84,10 @@ impl salvo::Handler for Gateway {
     ) {
         let id = request_id::take(request.headers());
         let method = request.method().clone();
-        let (mut access, count) = Access::begin(
-            self.in_flight(),
-            Arc::clone(&id),
-            method,
-            request.uri().path(),
-        );
+        let path = request.uri().path();
+        let mut access = Access::begin(&self.shared.in_flight, Arc::clone(&id), method, path);
         let snapshot = self.shared.cell.load();
-        let answer = self
-            .answer(&snapshot, request, &mut access, &id, count)
-            .await;
+        let answer = self.answer(&snapshot, request, &mut access).await;
         let mut response = answer.unwrap_or_else(|error| {
             log(&error, &id);
             access.error = Some(error.code().to_owned());
@@ -127,57 +107,66 @@ impl salvo::Handler for Gateway {
     }
 }
 
-/// A route with the values of its pattern.
-struct Found {
-    route: Arc<Route>,
-    params: Params,
+/// Where a request goes.
+enum Routed {
+    /// To a route, with the values of its pattern.
+    Found { route: Arc<Route>, params: Params },
+    /// Nowhere. Said only after the key check: who has no key does not learn which paths there are.
+    Missing,
+    /// It needs no handler.
+    Answered(Response),
 }
 
-/// The route of a request, or the answer where none is needed. The inner error waits for the key check: who has no key
-/// does not learn which paths there are.
-fn find(
-    snapshot: &Snapshot,
-    request: &salvo::Request,
-    path: &str,
-) -> Result<Result<Found, Error>, Result<Response, Error>> {
-    let method = request.method();
+fn find(snapshot: &Snapshot, method: &Method, path: &str) -> Routed {
     match snapshot.routes.find(path, method.as_str()) {
-        Match::Found { value, params } => {
-            let params = params
+        Match::Found { value, params } => Routed::Found {
+            route: Arc::clone(value),
+            params: params
                 .into_iter()
                 .map(|(name, value)| (name.to_owned(), value.into_owned()))
-                .collect();
-            Ok(Ok(Found {
-                route: Arc::clone(value),
-                params,
-            }))
-        }
+                .collect(),
+        },
         Match::MethodNotAllowed { allow } => {
             let allow = allowed(&allow);
-            if method == Method::OPTIONS {
-                return Err(Ok(empty_with(ALLOW, allow)));
-            }
-            let error = Error::new(
-                ErrorKind::MethodNotAllowed,
-                Origin::Downstream,
-                "method_not_allowed",
-                format!("`{path}` is not served for {method}; see the Allow header for what is"),
-            );
-            let mut response = render::error(&error);
+            let mut response = if method == Method::OPTIONS {
+                no_content()
+            } else {
+                render::error(&wrong_method(path, method))
+            };
             response.headers.insert(ALLOW, allow);
-            Err(Ok(response))
+            Routed::Answered(response)
         }
         Match::NotFound => match (method, path) {
             // What users of the historic gateway probe.
-            (&Method::GET | &Method::HEAD, "/") => Err(greeting("Hello, world!")),
-            (&Method::GET | &Method::HEAD, "/ping") => Err(greeting("pong")),
-            _ => Ok(Err(not_found(path))),
+            (&Method::GET | &Method::HEAD, "/") => Routed::Answered(greeting("Hello, world!")),
+            (&Method::GET | &Method::HEAD, "/ping") => Routed::Answered(greeting("pong")),
+            _ => Routed::Missing,
         },
     }
 }
 
-fn greeting(message: &str) -> Result<Response, Error> {
-    Response::json(&serde_json::json!({ "message": message }))
+fn greeting(message: &str) -> Response {
+    Response::new(
+        "application/json",
+        json!({ "message": message }).to_string(),
+    )
+}
+
+fn no_content() -> Response {
+    Response {
+        status: StatusCode::NO_CONTENT,
+        headers: HeaderMap::new(),
+        body: aurora_sdk::Body::empty(),
+    }
+}
+
+fn wrong_method(path: &str, method: &Method) -> Error {
+    Error::new(
+        ErrorKind::MethodNotAllowed,
+        Origin::Downstream,
+        "method_not_allowed",
+        format!("`{path}` is not served for {method}; see the Allow header for what is"),
+    )
 }
 
 fn not_found(path: &str) -> Error {
@@ -208,15 +197,6 @@ fn allowed(methods: &[&str]) -> HeaderValue {
         all.push("OPTIONS");
     }
     HeaderValue::from_str(&all.join(", ")).unwrap_or_else(|_| HeaderValue::from_static("OPTIONS"))
-}
-
-fn empty_with(name: http::HeaderName, value: HeaderValue) -> Response {
-    let headers = HeaderMap::from_iter([(name, value)]);
-    Response {
-        status: StatusCode::NO_CONTENT,
-        headers,
-        body: aurora_sdk::Body::empty(),
-    }
 }
 
 /// Refuses paths that another server could read as another path.
@@ -279,22 +259,19 @@ fn take_request(
 
 /// Runs the handler; a panic in it is this request's failure alone.
 async fn run(route: &Route, cx: &Context, request: Request) -> Result<Response, Error> {
-    match AssertUnwindSafe(route.handler.handle(cx, request))
+    let handled = AssertUnwindSafe(route.handler.handle(cx, request))
         .catch_unwind()
-        .await
-    {
-        Ok(answer) => answer,
-        Err(_) => {
-            let plugin = &route.settings.plugin;
-            tracing::error!(plugin, request_id = &*cx.request_id, "plugin panicked");
-            Err(Error::new(
-                ErrorKind::BadGateway,
-                Origin::Gateway,
-                "plugin_failed",
-                format!("plugin `{plugin}` failed; the gateway's log has the reason"),
-            ))
-        }
-    }
+        .await;
+    handled.unwrap_or_else(|_| {
+        let plugin = &route.settings.plugin;
+        tracing::error!(plugin, request_id = &*cx.request_id, "plugin panicked");
+        Err(Error::new(
+            ErrorKind::BadGateway,
+            Origin::Gateway,
+            "plugin_failed",
+            format!("plugin `{plugin}` failed; the gateway's log has the reason"),
+        ))
+    })
 }
 
 fn debug_headers(trace: &Trace, generation: u64, headers: &mut HeaderMap) {

@@ -15,6 +15,7 @@ use aurora_sdk::{
 };
 use http::Method;
 
+use super::access::Access;
 use crate::app::Shared;
 use crate::snapshot::{Admission, Route, Snapshot};
 use crate::store::ScopedStore;
@@ -34,22 +35,20 @@ pub(super) struct RequestHost {
 
 impl RequestHost {
     pub(super) fn new(
-        shared: Arc<Shared>,
-        snapshot: Arc<Snapshot>,
-        route: Arc<Route>,
+        shared: &Arc<Shared>,
+        snapshot: &Arc<Snapshot>,
+        route: &Arc<Route>,
         admission: Arc<Admission>,
-        trace: Arc<Trace>,
-        request_id: Arc<str>,
+        access: &Access,
     ) -> Self {
-        let state = shared.store.scoped(&route.settings.plugin);
         Self {
-            shared,
-            snapshot,
-            route,
+            shared: Arc::clone(shared),
+            snapshot: Arc::clone(snapshot),
+            route: Arc::clone(route),
             admission,
-            trace,
-            request_id,
-            state,
+            trace: Arc::clone(&access.trace),
+            request_id: Arc::clone(&access.request_id),
+            state: shared.store.scoped(&route.settings.plugin),
         }
     }
 

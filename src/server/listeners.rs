@@ -40,6 +40,7 @@ pub(crate) struct Serve<H> {
 }
 
 /// All listeners of one kind (public or admin), by the address as configured.
+#[derive(Default)]
 pub(crate) struct Listeners {
     running: BTreeMap<String, Running>,
     tasks: TaskTracker,
@@ -59,19 +60,9 @@ pub(crate) struct Bound {
 }
 
 impl Listeners {
-    /// No listeners yet; their tasks will run in `tasks`.
-    pub(crate) fn new(tasks: TaskTracker) -> Self {
-        Self {
-            running: BTreeMap::new(),
-            tasks,
-        }
-    }
-
-    /// The address as configured and the one that it got.
-    pub(crate) fn addresses(&self) -> impl Iterator<Item = (&str, SocketAddr)> {
-        self.running
-            .iter()
-            .map(|(address, running)| (address.as_str(), running.local))
+    /// The addresses that they got.
+    pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
+        self.running.values().map(|running| running.local).collect()
     }
 
     /// Whether any listener serves TLS.
@@ -135,11 +126,17 @@ impl Listeners {
         Ok(())
     }
 
-    /// Stops accepting everywhere. Running requests go on; the tasks end with the last of them.
-    pub(crate) async fn drain(&mut self) {
+    /// Stops accepting everywhere. Running requests go on.
+    pub(crate) async fn stop_accepting(&mut self) {
         for running in std::mem::take(&mut self.running).into_values() {
             running.drain().await;
         }
+        self.tasks.close();
+    }
+
+    /// Waits until the last connection has ended, after [`Self::stop_accepting`].
+    pub(crate) async fn finished(&self) {
+        self.tasks.wait().await;
     }
 }
 

@@ -53,11 +53,6 @@ impl ClientKeys {
         Self { by_digest }
     }
 
-    /// Number of keys.
-    pub(crate) fn len(&self) -> usize {
-        self.by_digest.len()
-    }
-
     /// Lets the holder of `presented` in; everybody where there are no keys.
     ///
     /// # Errors
@@ -240,7 +235,7 @@ mod tests {
     fn two_keys_own_different_things() {
         let (keys, now) = (keys(), SystemTime::now());
 
-        let owner = |key| keys.admit(Some(key), now).unwrap().client.owner.clone();
+        let owner = |key| Arc::clone(&keys.admit(Some(key), now).unwrap().client.owner);
 
         assert_ne!(owner("sk-1"), owner("sk-2"));
     }

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use aurora_config::{
     Config, Diagnostic, LoadError, Loaded, Protocol, RouteTable, Strategy, TokenSource, Tokens,
@@ -54,7 +53,6 @@ pub(crate) fn prepare(
     }
     Ok(Snapshot {
         generation: previous.map_or(1, |previous| previous.generation + 1),
-        prepared_at: SystemTime::now(),
         config_path: config_path.to_owned(),
         keys: ClientKeys::new(&loaded.config.auth),
         loaded,

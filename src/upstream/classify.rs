@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::providers::Fault;
 
 /// The longest rest that an upstream can ask for.
-const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
+const MAX_RETRY_AFTER: Duration = Duration::from_hours(1);
 
 /// Whose fault an answer is, and so what may be done about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,13 +136,11 @@ pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
         .map(Duration::from_millis)
         .or_else(|| {
             let value = text(RETRY_AFTER.as_str())?;
-            match value.parse() {
-                Ok(seconds) => Some(Duration::from_secs(seconds)),
-                Err(_) => {
-                    let at = httpdate::parse_http_date(value).ok()?;
-                    Some(at.duration_since(SystemTime::now()).unwrap_or_default())
-                }
+            if let Ok(seconds) = value.parse() {
+                return Some(Duration::from_secs(seconds));
             }
+            let at = httpdate::parse_http_date(value).ok()?;
+            Some(at.duration_since(SystemTime::now()).unwrap_or_default())
         })?;
     Some(wait.min(MAX_RETRY_AFTER))
 }

@@ -50,7 +50,7 @@ pub(crate) struct Exchange {
 }
 
 /// Sorts out the upstreams that serve `model` best. The order written, unless weights say how to share.
-pub(crate) fn order<'a>(targets: Vec<&'a Target>, weighted: bool) -> Vec<&'a Target> {
+pub(crate) fn order(targets: Vec<&Target>, weighted: bool) -> Vec<&Target> {
     let total: u32 = targets.iter().map(|target| target.weight).sum();
     if !weighted || total == 0 {
         return targets;

@@ -35,7 +35,14 @@ impl Handler for ResponsesHandler {
     ) -> BoxFuture<'a, Result<Response, Error>> {
         Box::pin(async move {
             let path = below(&request.path, "/v1").to_owned();
-            relay(cx, request, Operation::Responses, Payload::ByContentType, &path).await
+            relay(
+                cx,
+                request,
+                Operation::Responses,
+                Payload::ByContentType,
+                &path,
+            )
+            .await
         })
     }
 }
