@@ -1,5 +1,7 @@
 //! What the mock answers.
 
+use std::fmt;
+
 use aurora_openai::sse;
 use aurora_sdk::Error;
 use bytes::Bytes;
@@ -10,7 +12,7 @@ use serde_json::Value;
 const UPSTREAM: HeaderName = HeaderName::from_static("x-aurora-upstream");
 
 /// A whole answer, cut where a server would have flushed it.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Answer {
     /// The status.
     pub status: StatusCode,
@@ -57,6 +59,18 @@ impl Answer {
         let mut answer = Self::new("application/json", error.envelope().to_json());
         answer.status = error.status();
         answer
+    }
+}
+
+/// Shows the number of pieces, never the bytes: bodies are private.
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answer")
+            .field("status", &self.status)
+            .field("headers", &self.headers)
+            .field("pieces", &self.pieces.len())
+            .field("streamed", &self.streamed)
+            .finish()
     }
 }
 

@@ -14,6 +14,8 @@ use crate::{Answer, Exchange, words};
 
 /// As at OpenAI.
 const MAX_INPUTS: usize = 2048;
+const MAX_INPUT_TOKENS: u64 = 8192;
+const MAX_TOTAL_TOKENS: u64 = 300_000;
 const MAX_DIMENSIONS: u64 = 3072;
 const DIMENSIONS: u64 = 1536;
 
@@ -37,6 +39,11 @@ pub(crate) fn embed(exchange: &Exchange<'_>) -> Result<Answer, Error> {
     let dimensions = u32::try_from(dimensions).unwrap_or_default();
     let base64 = fields.word("encoding_format", &["float", "base64"])? == Some("base64");
     let tokens: u64 = inputs.iter().map(|input| input.tokens).sum();
+    if tokens > MAX_TOTAL_TOKENS || inputs.iter().any(|input| input.tokens > MAX_INPUT_TOKENS) {
+        let expected =
+            format!("at most {MAX_INPUT_TOKENS} tokens a text, {MAX_TOTAL_TOKENS} in all");
+        return Err(wrong_value("input", &expected));
+    }
     // Written as text: as JSON values 2048 vectors would take ten times the memory.
     let mut body = String::from("{\"object\":\"list\",\"data\":[");
     for (index, input) in inputs.iter().enumerate() {

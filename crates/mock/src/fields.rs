@@ -60,21 +60,22 @@ impl Fields {
         let Some(value) = self.get(name) else {
             return Ok(None);
         };
-        let expected = format!("an integer from {} to {}", range.start(), range.end());
+        let expected = if *range.end() == u64::MAX {
+            format!("an integer of at least {}", range.start())
+        } else {
+            format!("an integer from {} to {}", range.start(), range.end())
+        };
         let number = match value {
-            Value::String(text) if self.textual => text.trim().parse().ok(),
-            Value::Number(number) if number.is_i64() || number.is_u64() => {
-                // Negative numbers are integers, only never in range.
-                Some(number.as_u64().unwrap_or(u64::MAX))
-            }
+            Value::String(text) if self.textual => text.trim().parse::<i128>().ok(),
+            Value::Number(number) => number.as_i128(),
             _ => None,
         };
         let number = number.ok_or_else(|| wrong_type(name, &expected))?;
-        if range.contains(&number) {
-            Ok(Some(number))
-        } else {
-            Err(wrong_value(name, &expected))
-        }
+        u64::try_from(number)
+            .ok()
+            .filter(|number| range.contains(number))
+            .map(Some)
+            .ok_or_else(|| wrong_value(name, &expected))
     }
 
     pub(crate) fn number(

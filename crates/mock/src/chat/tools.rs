@@ -4,9 +4,11 @@
 //! - `tool_choice` "none": never. A named function: that one.
 //! - "auto" (the default): every function that the last user text names, at most eight, in the order of `tools`. It
 //!   names `get_weather` with `get_weather`, "get weather" or a word of the name that has four letters or more
-//!   ("weather"), whatever the case. A text with the word "tool" or "function" calls the first one.
+//!   ("weather"), whatever the case, in its first 20,000 characters. A text with the word "tool" or "function" calls the first one.
 //! - "required": as "auto", and the first function where none is named.
 //! - `parallel_tool_calls: false`: only the first of them.
+
+use std::collections::HashSet;
 
 use aurora_sdk::Error;
 use serde_json::{Value, json};
@@ -15,9 +17,15 @@ use super::conversation::Conversation;
 use super::schema;
 use crate::fields::Fields;
 use crate::refusal::{missing, wrong_type, wrong_value};
+use crate::words::quote;
 
 /// Calls of one answer at most.
 const MAX_CALLS: usize = 8;
+
+/// Functions offered at most, ten times what OpenAI takes, and characters searched for their names: both together
+/// bound the search.
+const MAX_FUNCTIONS: usize = 1280;
+const MAX_SEARCHED: usize = 20_000;
 
 /// One function call.
 #[derive(Debug, Clone)]
@@ -139,6 +147,10 @@ fn functions(fields: &Fields) -> Result<Vec<Function<'_>>, Error> {
     let tools = tools
         .as_array()
         .ok_or_else(|| wrong_type("tools", "an array"))?;
+    if tools.len() > MAX_FUNCTIONS {
+        let expected = format!("at most {MAX_FUNCTIONS} tools");
+        return Err(wrong_value("tools", &expected));
+    }
     tools
         .iter()
         .enumerate()
@@ -159,20 +171,20 @@ fn functions(fields: &Fields) -> Result<Vec<Function<'_>>, Error> {
 
 /// The functions that `text` names.
 fn asked_for<'a>(functions: &[Function<'a>], text: &str) -> Vec<Function<'a>> {
-    let text = text.to_lowercase();
-    let said: Vec<&str> = words(&text).collect();
+    let text = quote(text, MAX_SEARCHED).to_lowercase();
+    let said: HashSet<&str> = words(&text).collect();
     let mut chosen: Vec<Function<'a>> = functions
         .iter()
         .filter(|function| {
             let name = function.name.to_lowercase();
             text.contains(&name)
-                || words(&name).any(|word| word.chars().count() >= 4 && said.contains(&word))
+                || words(&name).any(|word| word.chars().count() >= 4 && said.contains(word))
                 || text.contains(&words(&name).collect::<Vec<_>>().join(" "))
         })
         .copied()
         .take(MAX_CALLS)
         .collect();
-    if chosen.is_empty() && said.iter().any(|word| matches!(*word, "tool" | "function")) {
+    if chosen.is_empty() && (said.contains("tool") || said.contains("function")) {
         chosen.extend(functions.first());
     }
     chosen

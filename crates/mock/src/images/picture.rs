@@ -108,11 +108,13 @@ impl Picture {
         for y in 0..height {
             let ground = self.ground(y);
             let row = self.rows.get((y * CELLS / height) as usize);
-            for x in 0..width {
-                let column = x * CELLS / width;
-                let column = column.min(CELLS - 1 - column) as usize;
-                let cell = row.and_then(|row| row.get(column)).copied().flatten();
-                pixels.extend_from_slice(&cell.unwrap_or(ground));
+            for column in 0..CELLS {
+                let mirrored = column.min(CELLS - 1 - column) as usize;
+                let cell = row.and_then(|row| row.get(mirrored)).copied().flatten();
+                // Rounded so that the columns fill the width exactly.
+                let pixels_here = (column + 1) * width / CELLS - column * width / CELLS;
+                let run = cell.unwrap_or(ground).repeat(pixels_here as usize);
+                pixels.extend_from_slice(&run);
             }
         }
         let mut png = Vec::new();

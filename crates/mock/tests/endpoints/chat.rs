@@ -292,6 +292,8 @@ fn bad_requests_name_the_member_at_fault() {
             "messages[0].content[0].text",
         ),
         (json!({"max_tokens": 0}), "max_tokens"),
+        (json!({"max_tokens": -1}), "max_tokens"),
+        (json!({"tools": vec![0; 2000]}), "tools"),
         (json!({"n": 1000}), "n"),
         (json!({"stop": 1}), "stop"),
         (json!({"tool_choice": "required"}), "tool_choice"),

@@ -140,6 +140,11 @@ fn bad_requests_name_the_member_at_fault() {
             json!({"model": "m", "input": "x", "encoding_format": "hex"}),
             "encoding_format",
         ),
+        (
+            "embeddings",
+            json!({"model": "m", "input": "x ".repeat(8193)}),
+            "input",
+        ),
         ("moderations", json!({}), "input"),
         ("moderations", json!({"input": 5}), "input"),
     ];
@@ -149,7 +154,7 @@ fn bad_requests_name_the_member_at_fault() {
         assert_eq!(
             (status, named.as_deref()),
             (400, Some(param)),
-            "{path} {request}"
+            "{path} {param}"
         );
     }
 }
