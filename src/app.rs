@@ -78,7 +78,7 @@ pub(crate) async fn run(start: Start) -> Result<(), StartError> {
     let (mut public, mut admin) = reloading
         .await
         .map_err(|error| StartError::Other(error.to_string()))?;
-    public.stop_accepting().await;
+    public.stop_accepting();
     let drain = shared.cell.load().config().server.drain;
     tokio::select! {
         () = public.finished() => {}
@@ -87,7 +87,7 @@ pub(crate) async fn run(start: Start) -> Result<(), StartError> {
     }
     shared.ending.cancel();
     // The admin side answers to the end: it is how an operator sees the drain.
-    admin.stop_accepting().await;
+    admin.stop_accepting();
     let over = async { tokio::join!(public.finished(), admin.finished()) };
     if tokio::time::timeout(LAST_WORDS, over).await.is_err() {
         let in_flight = shared.in_flight.count();

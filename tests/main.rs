@@ -1,1 +1,13 @@
-//! Tests.
+//! Everything that a user can see, through the real binary and real sockets. One module a behaviour.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "test code: a failed expectation is a failed test"
+)]
+
+mod disconnects;
+mod reload;
+mod streams;
+mod support;
+mod uploads;

@@ -134,5 +134,5 @@ fn token(status: &TokenStatus, now: Instant) -> Value {
 }
 
 fn time(at: SystemTime) -> String {
-    humantime::format_rfc3339_seconds(at).to_string()
+    humantime::format_rfc3339_millis(at).to_string()
 }

@@ -7,24 +7,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use salvo::conn::tcp::TcpAcceptor;
-use salvo::conn::{Accepted, Acceptor, Holding};
-use salvo::fuse::{ArcFusePolicy, FuseConfig};
-use salvo::server::ServerHandle;
-use salvo::{Router, Server, Service};
+use salvo::{Router, Service};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::connection::{Clocks, Connections};
+
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 4096;
 
-/// HTTP/2 requests at once on one connection.
-const MAX_STREAMS: u32 = 1024;
-
-/// The most of a request head.
-const MAX_HEAD: usize = 64 * 1024;
+/// A pause after a failed accept: out of descriptors stays so for a while.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// What a listener serves with.
 #[derive(Clone)]
@@ -48,9 +43,7 @@ pub(crate) struct Listeners {
 
 struct Running {
     local: SocketAddr,
-    handle: ServerHandle,
     close: CancellationToken,
-    closed: CancellationToken,
     tls: Option<Arc<ArcSwapOption<TlsAcceptor>>>,
 }
 
@@ -120,16 +113,16 @@ impl Listeners {
             .collect();
         for address in gone {
             if let Some(running) = self.running.remove(&address) {
-                self.tasks.spawn(running.drain());
+                running.close.cancel();
             }
         }
         Ok(())
     }
 
     /// Stops accepting everywhere. Running requests go on.
-    pub(crate) async fn stop_accepting(&mut self) {
+    pub(crate) fn stop_accepting(&mut self) {
         for running in std::mem::take(&mut self.running).into_values() {
-            running.drain().await;
+            running.close.cancel();
         }
         self.tasks.close();
     }
@@ -137,14 +130,6 @@ impl Listeners {
     /// Waits until the last connection has ended, after [`Self::stop_accepting`].
     pub(crate) async fn finished(&self) {
         self.tasks.wait().await;
-    }
-}
-
-impl Running {
-    async fn drain(self) {
-        self.close.cancel();
-        self.closed.cancelled().await;
-        self.handle.stop_graceful(None);
     }
 }
 
@@ -178,98 +163,47 @@ where
     H: salvo::Handler + Clone,
 {
     let local = listener.local_addr()?;
-    let (close, closed) = (CancellationToken::new(), CancellationToken::new());
-    let acceptor = TcpAcceptor::try_from(listener)?;
-    let holdings = acceptor.holdings().to_vec();
-    let door = Door {
-        tcp: Some(acceptor),
-        holdings,
-        close: close.clone(),
-        closed: closed.clone(),
-    };
-    let service = Service::new(Router::with_path("{**path}").goal(serve.handler.clone()));
-    let cell = serve
+    let close = CancellationToken::new();
+    let tls = serve
         .tls
         .clone()
         .map(|tls| Arc::new(ArcSwapOption::from_pointee(tls)));
-    let handle = match &cell {
-        None => run(door, service, serve, tasks),
-        Some(cell) => {
-            let acceptor = salvo::conn::rustls::RustlsAcceptor::new(
-                door,
-                Arc::clone(cell),
-                CancellationToken::new(),
-            );
-            run(acceptor, service, serve, tasks)
-        }
-    };
-    Ok(Running {
+    let connections = Arc::new(Connections {
+        service: Service::new(Router::with_path("{**path}").goal(serve.handler.clone())),
+        clocks: Clocks {
+            header_read: serve.header_read,
+            idle: serve.idle,
+        },
         local,
-        handle,
-        close,
-        closed,
-        tls: cell,
-    })
-}
-
-fn run<A, H>(acceptor: A, service: Service, serve: &Serve<H>, tasks: &TaskTracker) -> ServerHandle
-where
-    A: Acceptor + Send + 'static,
-    A::Stream: Send + 'static,
-    H: salvo::Handler + Clone,
-{
-    // Not the strict preset: it cuts streams that are silent for 30 s.
-    let fuse = FuseConfig::disabled()
-        .with_tls_handshake_timeout(serve.header_read)
-        .with_http1_header_timeout(serve.header_read);
-    let mut server = Server::new(acceptor).fuse_config(fuse);
-    server.http1_mut().max_buf_size(MAX_HEAD).half_close(false);
-    server
-        .http2_mut()
-        .max_concurrent_streams(MAX_STREAMS)
-        .max_header_list_size(u32::try_from(MAX_HEAD).unwrap_or(u32::MAX))
-        .timer(salvo::rt::tokio::TokioTimer::new())
-        .keep_alive_interval(serve.idle / 4)
-        .keep_alive_timeout(serve.header_read);
-    let handle = server.handle();
-    tasks.spawn(async move {
-        if let Err(error) = server.try_serve(service).await {
-            tracing::error!(%error, "listener failed");
-        }
+        close: close.clone(),
+        tasks: tasks.clone(),
     });
-    handle
+    tasks.spawn(accept(listener, connections, tls.clone()));
+    Ok(Running { local, close, tls })
 }
 
-/// An acceptor that can close its socket while running requests go on: salvo's own keeps it until the last one ends,
-/// and new clients would hang in the backlog.
-struct Door {
-    tcp: Option<TcpAcceptor>,
-    holdings: Vec<Holding>,
-    close: CancellationToken,
-    closed: CancellationToken,
-}
-
-impl Acceptor for Door {
-    type Coupler = <TcpAcceptor as Acceptor>::Coupler;
-    type Stream = <TcpAcceptor as Acceptor>::Stream;
-
-    fn holdings(&self) -> &[Holding] {
-        &self.holdings
-    }
-
-    async fn accept(
-        &mut self,
-        fuse: Option<ArcFusePolicy>,
-    ) -> io::Result<Accepted<Self::Coupler, Self::Stream>> {
-        if let Some(tcp) = &mut self.tcp {
-            tokio::select! {
-                biased;
-                () = self.close.cancelled() => {}
-                accepted = tcp.accept(fuse) => return accepted,
+/// Accepts until the listener closes; its socket closes with it.
+async fn accept(
+    listener: TcpListener,
+    connections: Arc<Connections>,
+    tls: Option<Arc<ArcSwapOption<TlsAcceptor>>>,
+) {
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = connections.close.cancelled() => break,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((socket, remote)) => {
+                let acceptor = tls.as_ref().and_then(|tls| tls.load_full());
+                let serving = Arc::clone(&connections).serve(socket, remote, acceptor);
+                connections.tasks.spawn(serving);
             }
-            self.tcp = None;
+            Err(error) => {
+                tracing::warn!(%error, "accept failed");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
         }
-        self.closed.cancel();
-        std::future::pending().await
     }
 }
