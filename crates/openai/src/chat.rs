@@ -89,6 +89,9 @@ pub struct ChunkChoice {
     /// `stop`, `length`, `tool_calls` or `content_filter`, once.
     #[serde(default)]
     pub finish_reason: Option<String>,
+    /// Log probabilities of the addition's tokens, where they were asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub logprobs: Option<Value>,
 }
 
 /// The addition to an answer.

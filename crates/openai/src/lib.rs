@@ -4,6 +4,7 @@ pub mod chat;
 mod error;
 pub mod models;
 pub mod peek;
+pub mod responses;
 pub mod sse;
 
 pub use error::{ErrorBody, ErrorEnvelope};
