@@ -6,8 +6,12 @@
     reason = "test code: a failed expectation is a failed test"
 )]
 
+mod auth;
 mod disconnects;
 mod reload;
+mod routing;
+mod server;
 mod streams;
 mod support;
+mod tls;
 mod uploads;

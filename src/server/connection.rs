@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt};
+use futures_util::task::AtomicWaker;
 use http::uri::Scheme;
 use http::{Request, Response, Version};
 use http_body::{Frame, SizeHint};
@@ -49,7 +50,11 @@ pub(super) struct Clocks {
 
 /// Requests under way on a connection; beyond all counting once it speaks HTTP/2, which has pings for this.
 #[derive(Debug, Default)]
-struct Busy(AtomicUsize);
+struct Busy {
+    count: AtomicUsize,
+    /// Woken when the last request has ended: until then no clock of the connection runs.
+    idle: AtomicWaker,
+}
 
 const HTTP2: usize = usize::MAX / 2;
 
@@ -155,7 +160,7 @@ where
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         if request.version() == Version::HTTP_2 {
-            self.busy.0.fetch_max(HTTP2, Ordering::Relaxed);
+            self.busy.count.fetch_max(HTTP2, Ordering::Relaxed);
         }
         let slot = Slot::take(&self.busy);
         let answer = self.handler.call(request);
@@ -168,14 +173,16 @@ struct Slot(Arc<Busy>);
 
 impl Slot {
     fn take(busy: &Arc<Busy>) -> Self {
-        busy.0.fetch_add(1, Ordering::Relaxed);
+        busy.count.fetch_add(1, Ordering::Relaxed);
         Self(Arc::clone(busy))
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.0.0.fetch_sub(1, Ordering::Relaxed);
+        if self.0.count.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.idle.wake();
+        }
     }
 }
 
@@ -238,7 +245,7 @@ impl<S> ClockedIo<S> {
 
     /// Follows the requests: sets the clock when the last one has ended.
     fn follow(&mut self) {
-        let serving = self.busy.0.load(Ordering::Relaxed) > 0;
+        let serving = self.busy.count.load(Ordering::Acquire) > 0;
         if serving {
             self.phase = Phase::Serving;
         } else if self.phase == Phase::Serving {
@@ -254,6 +261,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for ClockedIo<S> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        // Before the look at the count: a request that ends in between wakes this task again.
+        self.busy.idle.register(cx.waker());
         self.follow();
         match Pin::new(&mut self.inner).poll_read(cx, buf) {
             Poll::Pending => {}

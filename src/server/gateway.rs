@@ -39,11 +39,15 @@ impl Gateway {
     ) -> Result<Response, Error> {
         let path = request.uri().path().to_owned();
         check_path(&path)?;
+        let server = &snapshot.config().server;
         let routed = find(snapshot, request.method(), &path);
         if let Routed::Answered(response) = routed {
             return Ok(response);
         }
-        let server = &snapshot.config().server;
+        // A browser sends no key with this question, so a route that serves every method must not answer it.
+        if !server.cors.is_empty() && cors::is_preflight(request.method(), request.headers()) {
+            return Ok(every_method());
+        }
         if access.in_flight > server.max_in_flight {
             return Err(overloaded(server.max_in_flight));
         }
@@ -158,6 +162,13 @@ fn no_content() -> Response {
         headers: HeaderMap::new(),
         body: aurora_sdk::Body::empty(),
     }
+}
+
+fn every_method() -> Response {
+    let mut response = no_content();
+    let methods = allowed(&["GET", "POST", "PUT", "PATCH", "DELETE"]);
+    response.headers.insert(ALLOW, methods);
+    response
 }
 
 fn wrong_method(path: &str, method: &Method) -> Error {

@@ -34,10 +34,13 @@ pub(crate) struct Serve<H> {
     pub(crate) tls: Option<TlsAcceptor>,
 }
 
-/// All listeners of one kind (public or admin), by the address as configured.
+/// An address as configured, and how often it was listed before: port 0 gives another port each time.
+type Place = (String, usize);
+
+/// All listeners of one kind (public or admin), by their place in the config.
 #[derive(Default)]
 pub(crate) struct Listeners {
-    running: BTreeMap<String, Running>,
+    running: BTreeMap<Place, Running>,
     tasks: TaskTracker,
 }
 
@@ -49,7 +52,7 @@ struct Running {
 
 /// Sockets that are bound but do not serve yet.
 pub(crate) struct Bound {
-    new: Vec<(String, TcpListener)>,
+    new: Vec<(Place, TcpListener)>,
 }
 
 impl Listeners {
@@ -72,12 +75,12 @@ impl Listeners {
     /// The address that cannot be bound, and why.
     pub(crate) async fn bind(&self, addresses: &[String]) -> Result<Bound, (String, io::Error)> {
         let mut new = Vec::new();
-        for address in addresses {
-            if !self.running.contains_key(address) {
-                let listener = bind(address)
+        for place in places(addresses) {
+            if !self.running.contains_key(&place) {
+                let listener = bind(&place.0)
                     .await
-                    .map_err(|error| (address.clone(), error))?;
-                new.push((address.clone(), listener));
+                    .map_err(|error| (place.0.clone(), error))?;
+                new.push((place, listener));
             }
         }
         Ok(Bound { new })
@@ -96,26 +99,23 @@ impl Listeners {
     where
         H: salvo::Handler + Clone,
     {
-        for (address, listener) in bound.new {
+        for (place, listener) in bound.new {
             let running = start(listener, serve, &self.tasks)?;
-            self.running.insert(address, running);
+            self.running.insert(place, running);
         }
         for running in self.running.values() {
             if let (Some(cell), Some(tls)) = (&running.tls, &serve.tls) {
                 cell.store(Some(Arc::new(tls.clone())));
             }
         }
-        let gone: Vec<String> = self
-            .running
-            .keys()
-            .filter(|address| !addresses.contains(address))
-            .cloned()
-            .collect();
-        for address in gone {
-            if let Some(running) = self.running.remove(&address) {
+        let wanted = places(addresses);
+        self.running.retain(|place, running| {
+            let stays = wanted.contains(place);
+            if !stays {
                 running.close.cancel();
             }
-        }
+            stays
+        });
         Ok(())
     }
 
@@ -131,6 +131,17 @@ impl Listeners {
     pub(crate) async fn finished(&self) {
         self.tasks.wait().await;
     }
+}
+
+fn places(addresses: &[String]) -> Vec<Place> {
+    addresses
+        .iter()
+        .enumerate()
+        .map(|(at, address)| {
+            let before = addresses.iter().take(at).filter(|other| *other == address);
+            (address.clone(), before.count())
+        })
+        .collect()
 }
 
 async fn bind(address: &str) -> io::Result<TcpListener> {

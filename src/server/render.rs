@@ -47,6 +47,8 @@ pub(super) fn write(response: Response, mut access: Access, out: &mut salvo::Res
     if let Some(bytes) = response.body.as_bytes() {
         access.bytes = bytes.len() as u64;
         access.finished = true;
+        // By itself the server leaves it out of answers to HEAD.
+        out.headers_mut().insert(CONTENT_LENGTH, bytes.len().into());
         out.body(ResBody::Once(bytes.clone()));
         return;
     }
