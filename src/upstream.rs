@@ -4,6 +4,7 @@ mod answer;
 pub(crate) mod classify;
 pub(crate) mod client;
 pub(crate) mod dialect;
+mod form;
 mod headers;
 mod redact;
 mod relay;

@@ -96,7 +96,7 @@ impl RequestHost {
                     ErrorKind::Forbidden,
                     Origin::Downstream,
                     "model_not_allowed",
-                    "this API key may use some models only, and the request names none in a JSON body",
+                    "this API key may use some models only, and the request names none (in a form, send `model` before the files)",
                 )
                 .with_param("model"))
             }
@@ -122,6 +122,14 @@ impl Host for RequestHost {
         self.targets(None)
             .iter()
             .all(|upstream| upstream.provider.native(operation))
+    }
+
+    fn routes_by_model(&self) -> bool {
+        self.admission.is_limited_to_models()
+            || self
+                .targets(None)
+                .iter()
+                .any(|upstream| !upstream.settings.models.is_empty())
     }
 
     fn chat(&self, request: ChatRequest) -> BoxFuture<'_, Result<ChatStream, Error>> {

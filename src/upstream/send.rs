@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::answer::{self, Judged};
 use super::classify::{self, Verdict};
 use super::trace::Trace;
-use super::{Upstream, headers};
+use super::{Upstream, form, headers};
 use crate::providers::Call;
 
 /// The first wait before the same upstream is asked again; doubles each time.
@@ -312,7 +312,7 @@ impl Sending<'_> {
         let request = &mut self.request;
         let body = match request.body.as_bytes() {
             Some(bytes) => renamed(bytes, upstream.alias(request.model.as_deref())).into(),
-            None => std::mem::take(&mut request.body),
+            None => form::renamed(std::mem::take(&mut request.body), request, upstream),
         };
         if body.is_stream() {
             // Taken: marks that this request cannot be sent again.

@@ -31,6 +31,12 @@ pub trait Host: Send + Sync {
     /// Whether the route's upstreams speak the client's own API for `operation`, so that [`Host::send`] may be used.
     fn native(&self, operation: Operation) -> bool;
 
+    /// Whether the name of the model decides anything on this route: which upstream is asked, what it is told, or
+    /// whether the client may. Where it does not, a handler need not look for it inside a streamed body.
+    fn routes_by_model(&self) -> bool {
+        true
+    }
+
     /// A chat turn on whatever protocol the upstream speaks, always streamed.
     ///
     /// # Errors

@@ -1,11 +1,20 @@
 //! The native path: hand a request to an upstream that speaks the client's own API, byte for byte.
 
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::task::{self, Poll};
+
+use aurora_openai::multipart::{self, Form};
 use aurora_openai::peek::{self, Peek};
 use bytes::Bytes;
+use futures_core::Stream;
 use http::HeaderMap;
 use http::header::{ACCEPT_ENCODING, CONTENT_TYPE, HeaderValue};
 
 use crate::{Body, Context, Error, Operation, Request, Response, UpstreamRequest};
+
+/// How much of a form is read in search of its `model`, bytes.
+const MAX_FORM_START: usize = 64 * 1024;
 
 /// How a request body is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +49,8 @@ pub async fn relay(
         let (bytes, model) = prepare(cx, payload, bytes, &mut headers)?;
         (Body::from(bytes), model)
     } else {
-        (std::mem::take(&mut request.body), None)
+        let body = std::mem::take(&mut request.body);
+        form_model(cx, body, &headers).await?
     };
     let path = match &request.query {
         Some(query) => format!("{path}?{query}"),
@@ -57,6 +67,52 @@ pub async fn relay(
             model,
         })
         .await
+}
+
+/// Looks for `model` at the beginning of a form, before its first file, where its name matters.
+async fn form_model(
+    cx: &Context,
+    mut body: Body,
+    headers: &HeaderMap,
+) -> Result<(Body, Option<String>), Error> {
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let Some(boundary) = content_type.and_then(multipart::boundary) else {
+        return Ok((body, None));
+    };
+    if !cx.host().routes_by_model() {
+        return Ok((body, None));
+    }
+    let length = body.length();
+    let mut form = Form::new(boundary);
+    let mut seen = VecDeque::new();
+    let mut bytes = 0;
+    while !form.is_decided() && bytes < MAX_FORM_START {
+        let Some(chunk) = body.chunk().await.transpose()? else {
+            break;
+        };
+        bytes += chunk.len();
+        form.push(chunk.clone());
+        seen.push_back(chunk);
+    }
+    let model = form.model().map(str::to_owned);
+    Ok((Body::stream(Box::pin(Resumed { seen, rest: body }), length), model))
+}
+
+/// A body whose beginning has been looked at.
+struct Resumed {
+    seen: VecDeque<Bytes>,
+    rest: Body,
+}
+
+impl Stream for Resumed {
+    type Item = Result<Bytes, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Option<Self::Item>> {
+        match self.seen.pop_front() {
+            Some(chunk) => Poll::Ready(Some(Ok(chunk))),
+            None => Pin::new(&mut self.rest).poll_next(cx),
+        }
+    }
 }
 
 /// Looks at a JSON body; switches streaming off where the gateway does not stream.

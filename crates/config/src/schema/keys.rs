@@ -76,7 +76,7 @@ pub(crate) static ROOT: Section = section(&[
     key(
         "admin",
         Kind::Table(&ADMIN),
-        "Health, readiness, metrics, status and reload on a listener of their own; off if absent.",
+        "Health, readiness, status and reload on a listener of their own; off if absent.",
     ),
     key("auth", Kind::Table(&AUTH), "Who may use this gateway.").or("{}"),
     key(
