@@ -8,6 +8,11 @@
 
 mod auth;
 mod disconnects;
+mod docs;
+mod floors;
+mod forms;
+mod relay;
+mod relay_headers;
 mod reload;
 mod routing;
 mod server;

@@ -3,6 +3,7 @@
 pub mod chat;
 mod error;
 pub mod models;
+pub mod multipart;
 pub mod peek;
 pub mod responses;
 pub mod sse;
