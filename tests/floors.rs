@@ -15,7 +15,9 @@ fn floor(name: &str) -> u8 {
         "aurora" => 3,
         "aurora-testkit" => 9,
         plugin if plugin.starts_with("aurora-plugin-") => 2,
-        other => panic!("{other} has no floor: give it one in tests/floors.rs and ARCHITECTURE.md"),
+        other => {
+            unreachable!("{other} has no floor: give it one in tests/floors.rs and ARCHITECTURE.md")
+        }
     }
 }
 
@@ -105,9 +107,12 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
         .unwrap()
         .map(|entry| entry.unwrap().path());
     entries
-        .flat_map(|path| match path.is_dir() {
-            true => sources(&path),
-            false => vec![path],
+        .flat_map(|path| {
+            if path.is_dir() {
+                sources(&path)
+            } else {
+                vec![path]
+            }
         })
         .collect()
 }
