@@ -61,6 +61,8 @@ pub(crate) enum Fault {
     ConnectTimeout,
     /// The head did not come in time.
     FirstByteTimeout,
+    /// The whole exchange may take no longer.
+    TotalTimeout,
     /// What came is not a response.
     Garbled(String),
     /// The body broke off.

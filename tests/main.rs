@@ -9,6 +9,7 @@
 mod auth;
 mod disconnects;
 mod docs;
+mod errors;
 mod floors;
 mod forms;
 mod relay;
@@ -18,5 +19,6 @@ mod routing;
 mod server;
 mod streams;
 mod support;
+mod timeouts;
 mod tls;
 mod uploads;

@@ -8,6 +8,7 @@ use aurora_tokens::Lease;
 use bytes::Bytes;
 use http::header::{
     CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue,
+    RETRY_AFTER,
 };
 use http::{HeaderMap, StatusCode};
 use tokio::sync::OwnedSemaphorePermit;
@@ -25,6 +26,8 @@ const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering
 pub(crate) struct Watching {
     pub(crate) operation: Operation,
     pub(crate) audience: Audience,
+    /// When the whole exchange must be over.
+    pub(crate) deadline: Option<tokio::time::Instant>,
     pub(crate) lease: Option<Lease>,
     pub(crate) permit: OwnedSemaphorePermit,
 }
@@ -57,15 +60,12 @@ pub(crate) fn relay(
         .get(CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.parse().ok());
-    let timeouts = &upstream.settings.timeouts;
     let watch = Watch {
         operation: watching.operation,
         events,
         to_client: watching.audience == Audience::Client,
-        idle: timeouts.idle,
-        deadline: timeouts
-            .total
-            .map(|total| tokio::time::Instant::now() + total),
+        idle: upstream.settings.timeouts.idle,
+        deadline: watching.deadline,
         keep_alive: exchange.keep_alive,
         ending: exchange.ending.clone(),
         trace: Arc::clone(&exchange.trace),
@@ -145,6 +145,10 @@ fn refusal(
     headers.remove(CONTENT_LENGTH);
     headers.remove(CONTENT_ENCODING);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if status == StatusCode::SERVICE_UNAVAILABLE && !headers.contains_key(RETRY_AFTER) {
+        // No SDK should have to guess.
+        headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    }
     let body = json.unwrap_or_else(|| {
         let error = classify::error_of(Verdict::Relay, status, &upstream.name, None);
         error.envelope().to_json().into()

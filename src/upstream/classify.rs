@@ -212,7 +212,7 @@ pub(crate) fn retry_on_fault(fault: &Fault) -> Option<RetryOn> {
             Some(RetryOn::Connect)
         }
         Fault::FirstByteTimeout => Some(RetryOn::FirstByte),
-        Fault::Client(_) => None,
+        Fault::TotalTimeout | Fault::Client(_) => None,
     }
 }
 
@@ -239,6 +239,11 @@ pub(crate) fn error_of_fault(fault: Fault, upstream: &str) -> Error {
                 "upstream `{upstream}` did not begin to answer within its `first_byte` timeout"
             ),
         ),
+        Fault::TotalTimeout => (
+            ErrorKind::GatewayTimeout,
+            "upstream_total_timeout",
+            format!("upstream `{upstream}` did not finish within its `total` timeout"),
+        ),
         Fault::Garbled(_) => (
             ErrorKind::BadGateway,
             "upstream_error",
@@ -261,6 +266,7 @@ pub(crate) fn cause(fault: &Fault) -> &str {
         Fault::Unreachable(cause) | Fault::Garbled(cause) | Fault::Truncated(cause) => cause,
         Fault::ConnectTimeout => "connect timeout",
         Fault::FirstByteTimeout => "first byte timeout",
+        Fault::TotalTimeout => "total timeout",
         Fault::Client(error) => error.message(),
     }
 }

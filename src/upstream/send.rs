@@ -15,7 +15,7 @@ use super::answer::{self, Judged};
 use super::classify::{self, Verdict};
 use super::trace::Trace;
 use super::{Upstream, form, headers};
-use crate::providers::Call;
+use crate::providers::{Answer, Call, Fault};
 
 /// The first wait before the same upstream is asked again; doubles each time.
 const BACKOFF: Duration = Duration::from_millis(100);
@@ -257,7 +257,9 @@ impl Sending<'_> {
     ) -> Step {
         let call = self.call(upstream, lease.as_ref());
         let operation = call.operation;
-        let answer = match upstream.provider.forward(call).await {
+        let total = upstream.settings.timeouts.total;
+        let deadline = total.map(|total| tokio::time::Instant::now() + total);
+        let answer = match forward(upstream, call, deadline).await {
             Ok(answer) => answer,
             Err(fault) => {
                 let retry_on = classify::retry_on_fault(&fault);
@@ -280,6 +282,7 @@ impl Sending<'_> {
             let watch = answer::Watching {
                 operation,
                 audience: self.audience,
+                deadline,
                 lease,
                 permit,
             };
@@ -345,6 +348,21 @@ impl Sending<'_> {
             }) => Err(no_upstream(&reasons.join("; "), retry_after)),
             None => Err(no_upstream("the route lists none", None)),
         }
+    }
+}
+
+/// The answer's head, unless the whole exchange may take no longer.
+async fn forward(
+    upstream: &Upstream,
+    call: Call,
+    deadline: Option<tokio::time::Instant>,
+) -> Result<Answer, Fault> {
+    let answer = upstream.provider.forward(call);
+    match deadline {
+        Some(deadline) => tokio::time::timeout_at(deadline, answer)
+            .await
+            .unwrap_or(Err(Fault::TotalTimeout)),
+        None => answer.await,
     }
 }
 
