@@ -10,8 +10,7 @@ use salvo::http::ResBody;
 use salvo::{Depot, FlowCtrl, async_trait};
 use serde_json::{Value, json};
 
-use crate::app::Shared;
-use crate::reload::Outcome;
+use crate::shared::{Outcome, Shared};
 
 /// Serves the admin listener.
 #[derive(Debug, Clone)]

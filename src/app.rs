@@ -1,95 +1,52 @@
-//! The running program: what all its parts share, and its life from start to drain.
+//! The life of the process: start, serve, drain.
 
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Duration;
 
-use aurora_config::Overrides;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::plugins::Plugins;
-use crate::reload::{Inputs, ReloadStatus, Reloader, Trigger};
-use crate::server::InFlight;
-use crate::snapshot::SnapshotCell;
-use crate::store::Store;
+use crate::reload::{Inputs, Reloader};
+use crate::shared::Shared;
+use crate::sockets::Sockets;
 
 /// After the drain deadline: time for streams to send their error event.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
-/// What all parts of the process share.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    /// The snapshot of the moment.
-    pub(crate) cell: Arc<SnapshotCell>,
-    /// Small keyed state.
-    pub(crate) store: Store,
-    /// Requests under way.
-    pub(crate) in_flight: Arc<InFlight>,
-    /// Fires when no new work is wanted.
-    pub(crate) draining: CancellationToken,
-    /// Fires when running streams must end.
-    pub(crate) ending: CancellationToken,
-    /// What reloads came to.
-    pub(crate) reload: Arc<ReloadStatus>,
-    /// Asks for a reload.
-    pub(crate) trigger: Trigger,
-    /// When the process started.
-    pub(crate) started_at: SystemTime,
-}
-
-/// How to start.
-#[derive(Debug, Clone)]
-pub(crate) struct Start {
-    /// The config file.
-    pub(crate) config: PathBuf,
-    /// What the command line says over it.
-    pub(crate) overrides: Overrides,
-}
-
-/// Why the process did not start.
-#[derive(Debug)]
-pub(crate) enum StartError {
-    /// The config cannot be used; the rendered report.
-    Config(String),
-    /// An address cannot be bound.
-    Bind(String),
-    /// Anything else.
-    Other(String),
-}
-
-/// Starts, serves until told to stop, drains.
+/// Starts, tells `started`, serves until told to stop, drains.
 ///
 /// # Errors
-/// Where it cannot start.
-pub(crate) async fn run(start: Start) -> Result<(), StartError> {
-    let began = Instant::now();
+/// Why it cannot start, for people.
+pub(crate) async fn run(
+    inputs: Inputs,
+    started: impl FnOnce(&Shared, &Sockets),
+) -> Result<(), String> {
     // Before any listener: a signal that comes early must not kill the process unasked.
-    let mut stop = Stop::install().map_err(|error| StartError::Other(error.to_string()))?;
-    let inputs = Inputs::new(start.config, start.overrides);
+    let mut stop = Stop::install().map_err(|error| error.to_string())?;
     let (shared, reloader) = Reloader::start(inputs, Plugins::builtin()).await?;
-    crate::cli::print_started(&shared, reloader.addresses(), began.elapsed());
-    let tasks = TaskTracker::new();
-    let reloading = tasks.spawn(reloader.run());
+    started(&shared, reloader.sockets());
+    // Joined below: the reloader ends with the drain.
+    let reloading = TaskTracker::new().spawn(reloader.run());
     stop.wanted().await;
     tracing::info!(in_flight = shared.in_flight.count(), "draining");
     shared.draining.cancel();
-    let (mut public, mut admin) = reloading
-        .await
-        .map_err(|error| StartError::Other(error.to_string()))?;
-    public.stop_accepting();
+    let mut sockets = reloading.await.map_err(|error| error.to_string())?;
+    sockets.close_public();
     let drain = shared.cell.load().config().server.drain;
     tokio::select! {
-        () = public.finished() => {}
-        () = tokio::time::sleep(drain) => tracing::warn!(in_flight = shared.in_flight.count(), "drain deadline"),
+        () = sockets.public_finished() => {}
+        () = tokio::time::sleep(drain) => {
+            tracing::warn!(in_flight = shared.in_flight.count(), "drain deadline");
+        }
         () = stop.wanted() => tracing::warn!("second signal"),
     }
     shared.ending.cancel();
     // The admin side answers to the end: it is how an operator sees the drain.
-    admin.stop_accepting();
-    let over = async { tokio::join!(public.finished(), admin.finished()) };
-    if tokio::time::timeout(LAST_WORDS, over).await.is_err() {
+    sockets.close_admin();
+    if tokio::time::timeout(LAST_WORDS, sockets.finished())
+        .await
+        .is_err()
+    {
         let in_flight = shared.in_flight.count();
         tracing::warn!(in_flight, "stopped with requests under way");
     }

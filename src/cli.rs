@@ -5,8 +5,6 @@ mod print;
 mod routes;
 mod serve;
 
-pub(crate) use print::started as print_started;
-
 use std::path::PathBuf;
 use std::process::ExitCode;
 

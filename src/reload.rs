@@ -2,57 +2,23 @@
 //! or says what is wrong and leaves the old one serving.
 
 mod inputs;
-mod status;
 mod watch;
 
 pub(crate) use inputs::{Inputs, Refusal};
-pub(crate) use status::{RefusedReload, ReloadStatus};
 
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use aurora_config::{Loaded, Style};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{mpsc, oneshot};
-use tokio_util::sync::CancellationToken;
 
-use crate::admin::Admin;
-use crate::app::{Shared, StartError};
 use crate::plugins::Plugins;
-use crate::server::{Bound, Gateway, InFlight, Listeners, Serve};
+use crate::shared::{Asked, Outcome, Shared};
 use crate::snapshot::{Snapshot, SnapshotCell, SnapshotWriter, prepare};
+use crate::sockets::{BoundSockets, Sockets};
 use crate::store::Store;
 use inputs::Digest;
 use watch::Watcher;
-
-/// Requests for a reload that may wait.
-const QUEUE: usize = 16;
-
-/// Asks for a reload from outside the watcher.
-#[derive(Debug, Clone)]
-pub(crate) struct Trigger(mpsc::Sender<oneshot::Sender<Outcome>>);
-
-impl Trigger {
-    /// Reloads now and waits for what it comes to; `None` where the process is about to stop.
-    pub(crate) async fn reload(&self) -> Option<Outcome> {
-        let (answer, outcome) = oneshot::channel();
-        self.0.send(answer).await.ok()?;
-        outcome.await.ok()
-    }
-}
-
-/// What a reload came to.
-#[derive(Debug, Clone)]
-pub(crate) enum Outcome {
-    /// A new snapshot serves.
-    Published(u64),
-    /// Nothing had changed.
-    Unchanged(u64),
-    /// The old snapshot serves on.
-    Refused(RefusedReload),
-}
 
 /// Owns the right to publish.
 pub(crate) struct Reloader {
@@ -61,83 +27,59 @@ pub(crate) struct Reloader {
     shared: Arc<Shared>,
     writer: SnapshotWriter,
     watcher: Watcher,
-    asked: mpsc::Receiver<oneshot::Sender<Outcome>>,
-    public: Listeners,
-    admin: Listeners,
+    asked: Asked,
+    sockets: Sockets,
     /// Of what serves now.
     serving: Digest,
     /// Of what was refused last: reported once, not at every look.
     refused: Option<Digest>,
 }
 
-/// A snapshot with its sockets, complete but not yet serving.
-struct Ready {
-    snapshot: Snapshot,
-    public: Bound,
-    admin: Bound,
-}
-
 impl Reloader {
     /// The first load is a reload like any other, except that there is nothing to fall back to.
     ///
     /// # Errors
-    /// Where there is nothing that could serve.
+    /// Why there is nothing that could serve, for people.
     pub(crate) async fn start(
         inputs: Inputs,
         plugins: Plugins,
-    ) -> Result<(Arc<Shared>, Self), StartError> {
-        let (digest, loaded) = inputs.load(&plugins).await;
-        let loaded = loaded.map_err(|refusal| StartError::Config(refusal.report))?;
+    ) -> Result<(Arc<Shared>, Self), String> {
+        let (serving, loaded) = inputs.load(&plugins).await;
+        let loaded = loaded.map_err(|refusal| refusal.report)?;
         let store = open_store(&loaded).await?;
-        let (public, admin) = (Listeners::default(), Listeners::default());
         let watcher = Watcher::new(inputs.path(), &loaded.files);
-        let ready = make_ready(
-            loaded,
-            (inputs.path(), &plugins),
-            &store,
-            None,
-            (&public, &admin),
-        )
-        .await?;
-        let (cell, writer, ready) = first(ready);
-        let (trigger, asked) = mpsc::channel(QUEUE);
-        let shared = Arc::new(Shared {
-            cell,
-            store,
-            in_flight: Arc::new(InFlight::default()),
-            draining: CancellationToken::new(),
-            ending: CancellationToken::new(),
-            reload: Arc::new(ReloadStatus::default()),
-            trigger: Trigger(trigger),
-            started_at: SystemTime::now(),
-        });
-        let mut reloader = Self {
+        let mut sockets = Sockets::default();
+        let inputs_and_plugins = (inputs.path(), &plugins);
+        let (snapshot, bound) =
+            make_ready(loaded, inputs_and_plugins, &store, None, &sockets).await?;
+        let (cell, writer) = SnapshotCell::new(snapshot);
+        let (shared, asked) = Shared::new(cell, store);
+        sockets
+            .commit(bound, &shared)
+            .map_err(|error| error.to_string())?;
+        shared.reload.checked();
+        shared.reload.published();
+        let reloader = Self {
             inputs,
             plugins,
             shared: Arc::clone(&shared),
             writer,
             watcher,
             asked,
-            public,
-            admin,
-            serving: digest,
+            sockets,
+            serving,
             refused: None,
         };
-        reloader
-            .serve(ready.0, ready.1)
-            .map_err(|error| StartError::Bind(error.to_string()))?;
-        shared.reload.checked();
-        shared.reload.published();
         Ok((shared, reloader))
     }
 
-    /// Where the public and the admin side listen.
-    pub(crate) fn addresses(&self) -> (Vec<SocketAddr>, Vec<SocketAddr>) {
-        (self.public.addresses(), self.admin.addresses())
+    /// The sockets that serve.
+    pub(crate) fn sockets(&self) -> &Sockets {
+        &self.sockets
     }
 
-    /// Reloads whenever there is reason to, until the process drains; gives the public and the admin listeners back for that.
-    pub(crate) async fn run(mut self) -> (Listeners, Listeners) {
+    /// Reloads whenever there is reason to, until the process drains; gives the sockets back for that.
+    pub(crate) async fn run(mut self) -> Sockets {
         let draining = self.shared.draining.clone();
         let mut hangup = signal(SignalKind::hangup()).ok();
         loop {
@@ -159,7 +101,7 @@ impl Reloader {
                 answer.send(outcome).unwrap_or_default();
             }
         }
-        (self.public, self.admin)
+        self.sockets
     }
 
     /// `asked`: somebody wants to hear again what is wrong, even where nothing has changed.
@@ -206,24 +148,17 @@ impl Reloader {
         let previous = self.shared.cell.load();
         self.needs_restart(&loaded, &previous)?;
         let store = self.shared.store.clone();
-        let listeners = (&self.public, &self.admin);
-        let ready = make_ready(
-            loaded,
-            (self.inputs.path(), &self.plugins),
-            &store,
-            Some(&previous),
-            listeners,
-        )
-        .await
-        .map_err(|error| match error {
-            StartError::Config(text) | StartError::Bind(text) | StartError::Other(text) => text,
-        })?;
-        let warnings = ready.snapshot.loaded.warnings.render(Style::Plain);
+        let inputs_and_plugins = (self.inputs.path(), &self.plugins);
+        let before = Some(previous.as_ref());
+        let (snapshot, bound) =
+            make_ready(loaded, inputs_and_plugins, &store, before, &self.sockets).await?;
+        let warnings = snapshot.loaded.warnings.render(Style::Plain);
         if !warnings.is_empty() {
             tracing::warn!("the config has warnings\n{warnings}");
         }
-        let generation = self.writer.publish(ready.snapshot);
-        self.serve(ready.public, ready.admin)
+        let generation = self.writer.publish(snapshot);
+        self.sockets
+            .commit(bound, &self.shared)
             .map_err(|error| error.to_string())?;
         self.shared.reload.published();
         Ok(generation)
@@ -241,7 +176,7 @@ impl Reloader {
             .any(|address| then.listen.contains(address));
         if kept
             && self
-                .public
+                .sockets
                 .is_tls()
                 .is_some_and(|tls| tls != now.tls.is_some())
         {
@@ -251,76 +186,25 @@ impl Reloader {
         }
         Ok(())
     }
-
-    /// Lets the published snapshot's sockets serve.
-    fn serve(&mut self, public: Bound, admin: Bound) -> std::io::Result<()> {
-        let snapshot = self.shared.cell.load();
-        let server = &snapshot.config().server;
-        let serve = Serve {
-            handler: Gateway::new(Arc::clone(&self.shared)),
-            header_read: server.header_read,
-            idle: server.idle,
-            tls: snapshot.tls.clone(),
-        };
-        self.public.commit(public, &server.listen, &serve)?;
-        let serve = Serve {
-            handler: Admin::new(Arc::clone(&self.shared)),
-            header_read: server.header_read,
-            idle: server.idle,
-            tls: None,
-        };
-        self.admin
-            .commit(admin, &admin_addresses(&snapshot.loaded), &serve)
-    }
 }
 
-fn admin_addresses(loaded: &Loaded) -> Vec<String> {
-    loaded
-        .config
-        .admin
-        .iter()
-        .map(|admin| admin.listen.clone())
-        .collect()
-}
-
-/// Everything that may fail.
+/// Everything that may fail: a snapshot with its sockets, complete but not yet serving.
 async fn make_ready(
     loaded: Box<Loaded>,
     (path, plugins): (&Path, &Plugins),
     store: &Store,
     previous: Option<&Snapshot>,
-    (public, admin): (&Listeners, &Listeners),
-) -> Result<Ready, StartError> {
+    sockets: &Sockets,
+) -> Result<(Snapshot, BoundSockets), String> {
     let snapshot = prepare(*loaded, path, plugins, store, previous)
-        .map_err(|error| StartError::Config(error.report.render(Style::Plain)))?;
-    let cannot_bind = |(address, error)| {
-        StartError::Bind(format!(
-            "cannot listen on `{address}` (`listen` in the config): {error}"
-        ))
-    };
-    let public = public
-        .bind(&snapshot.config().server.listen)
-        .await
-        .map_err(cannot_bind)?;
-    let admin = admin
-        .bind(&admin_addresses(&snapshot.loaded))
-        .await
-        .map_err(cannot_bind)?;
-    Ok(Ready {
-        snapshot,
-        public,
-        admin,
-    })
+        .map_err(|error| error.report.render(Style::Plain))?;
+    let bound = sockets.bind(&snapshot).await?;
+    Ok((snapshot, bound))
 }
 
-fn first(ready: Ready) -> (Arc<SnapshotCell>, SnapshotWriter, (Bound, Bound)) {
-    let (cell, writer) = SnapshotCell::new(ready.snapshot);
-    (cell, writer, (ready.public, ready.admin))
-}
-
-async fn open_store(loaded: &Loaded) -> Result<Store, StartError> {
+async fn open_store(loaded: &Loaded) -> Result<Store, String> {
     let data_dir = loaded.config.server.data_dir.clone();
     tokio::task::spawn_blocking(move || Store::open(&data_dir))
         .await
-        .map_err(|error| StartError::Other(error.to_string()))
+        .map_err(|error| error.to_string())
 }

@@ -6,11 +6,11 @@ mod cors;
 mod gateway;
 mod host;
 mod listeners;
+mod outgoing;
 mod render;
 mod request_body;
 mod request_id;
 pub(crate) mod tls;
 
-pub(crate) use access::InFlight;
 pub(crate) use gateway::Gateway;
 pub(crate) use listeners::{Bound, Listeners, Serve};

@@ -7,7 +7,7 @@ use aurora_tokens::{Health, TokenPool, TokenStatus};
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use crate::app::Shared;
+use crate::shared::Shared;
 use crate::snapshot::{Route, Snapshot};
 use crate::upstream::Upstream;
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use aurora_config::{Config, TokenSource};
 
-use crate::app::Shared;
+use crate::shared::Shared;
 use crate::snapshot::Snapshot;
 
 /// A line to standard output.
@@ -24,7 +24,7 @@ pub(super) fn error_line(text: &str) {
 }
 
 /// What was loaded from where, the routes, and the addresses; never a secret.
-pub(crate) fn started(
+pub(super) fn started(
     shared: &Shared,
     (public, admin): (Vec<SocketAddr>, Vec<SocketAddr>),
     took: Duration,

@@ -1,12 +1,15 @@
 //! `aurora serve`.
 
 use std::process::ExitCode;
+use std::time::Instant;
 
 use super::{ServeArgs, print};
-use crate::app::{self, Start, StartError};
+use crate::app;
+use crate::reload::Inputs;
 use crate::telemetry;
 
 pub(super) fn serve(args: &ServeArgs) -> ExitCode {
+    let began = Instant::now();
     telemetry::init();
     // One provider for listeners and upstreams; only fails when somebody was first.
     rustls::crypto::ring::default_provider()
@@ -22,16 +25,15 @@ pub(super) fn serve(args: &ServeArgs) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let start = Start {
-        config: args.config.config.clone(),
-        overrides: args.overrides(),
-    };
-    let ended = runtime.block_on(app::run(start));
+    let inputs = Inputs::new(args.config.config.clone(), args.overrides());
+    let ended = runtime.block_on(app::run(inputs, |shared, sockets| {
+        print::started(shared, sockets.addresses(), began.elapsed());
+    }));
     // Blocking work that hangs must not hold the process.
     runtime.shutdown_background();
     match ended {
         Ok(()) => ExitCode::SUCCESS,
-        Err(StartError::Config(text) | StartError::Bind(text) | StartError::Other(text)) => {
+        Err(text) => {
             print::error_line(&text);
             ExitCode::FAILURE
         }

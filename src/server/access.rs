@@ -1,26 +1,15 @@
 //! The access log: one line a request, when its last byte is gone.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use http::{Method, StatusCode};
 
+use crate::shared::InFlight;
 use crate::upstream::trace::{StreamEnd, Trace};
 
 /// The longest text of a client's making in a log line.
 const MAX_TEXT: usize = 128;
-
-/// Requests under way.
-#[derive(Debug, Default)]
-pub(crate) struct InFlight(AtomicUsize);
-
-impl InFlight {
-    /// How many there are.
-    pub(crate) fn count(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
-    }
-}
 
 /// One request from its head to its last byte. Dropping it writes the line.
 #[derive(Debug)]
@@ -58,7 +47,7 @@ impl Access {
     ) -> Self {
         Self {
             counter: Arc::clone(counter),
-            in_flight: counter.0.fetch_add(1, Ordering::Relaxed) + 1,
+            in_flight: counter.begin(),
             started: Instant::now(),
             request_id,
             method,
@@ -76,7 +65,7 @@ impl Access {
 
 impl Drop for Access {
     fn drop(&mut self) {
-        self.counter.0.fetch_sub(1, Ordering::Relaxed);
+        self.counter.end();
         let facts = self.trace.facts();
         let end = match facts.end {
             Some(end) => end,

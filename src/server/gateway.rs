@@ -15,7 +15,7 @@ use serde_json::json;
 use super::access::Access;
 use super::host::RequestHost;
 use super::{cors, render, request_body, request_id};
-use crate::app::Shared;
+use crate::shared::Shared;
 use crate::snapshot::{Route, Snapshot, presented};
 use crate::upstream::trace::Trace;
 
@@ -107,7 +107,8 @@ impl salvo::Handler for Gateway {
         {
             cors::preflight(&methods, request.headers(), &mut response.headers);
         }
-        render::write(response, access, out);
+        let comment_gap = snapshot.config().server.keep_alive_comment;
+        render::write(response, access, comment_gap, out);
     }
 }
 

@@ -16,7 +16,7 @@ use aurora_sdk::{
 use http::Method;
 
 use super::access::Access;
-use crate::app::Shared;
+use crate::shared::Shared;
 use crate::snapshot::{Admission, Route, Snapshot};
 use crate::store::ScopedStore;
 use crate::upstream::trace::Trace;
@@ -67,7 +67,6 @@ impl RequestHost {
         Exchange {
             targets,
             retry: self.route.settings.retry.clone(),
-            keep_alive: self.snapshot.config().server.keep_alive_comment,
             ending: self.shared.ending.clone(),
             trace: Arc::clone(&self.trace),
             owner: Arc::clone(&self.admission.client.owner),

@@ -1,16 +1,16 @@
 //! The one way out: a response or an error onto the wire.
 
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::time::Duration;
 
-use aurora_sdk::{Body, BodyStream, Error, Response};
-use bytes::Bytes;
-use futures_core::Stream;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use aurora_sdk::{Error, Response};
+use http::header::{
+    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use http::{HeaderMap, StatusCode};
 use salvo::http::ResBody;
 
 use super::access::Access;
+use super::outgoing::Outgoing;
 
 /// The OpenAI-style answer of an error, with the headers that clients act on.
 pub(super) fn error(error: &Error) -> Response {
@@ -39,7 +39,14 @@ pub(super) fn error(error: &Error) -> Response {
 }
 
 /// Puts `response` onto the wire; `access` is closed with its last byte.
-pub(super) fn write(response: Response, mut access: Access, out: &mut salvo::Response) {
+///
+/// `comment_gap`: silence after which an event stream gets a comment.
+pub(super) fn write(
+    response: Response,
+    mut access: Access,
+    comment_gap: Option<Duration>,
+    out: &mut salvo::Response,
+) {
     access.status = Some(response.status);
     out.status_code(response.status);
     let length = response.body.length();
@@ -60,33 +67,23 @@ pub(super) fn write(response: Response, mut access: Access, out: &mut salvo::Res
     if let Some(length) = length {
         out.headers_mut().insert(CONTENT_LENGTH, length.into());
     }
-    let stream = Outgoing {
-        stream: Body::into_stream(response.body),
-        access,
+    let events = response_is_events(out.headers());
+    let stream = response.body.into_stream();
+    let stream = if events {
+        Outgoing::events(stream, access, comment_gap)
+    } else {
+        Outgoing::new(stream, access)
     };
     out.body(ResBody::stream(stream));
 }
 
-/// A streamed body that knows when it is over.
-struct Outgoing {
-    stream: BodyStream,
-    access: Access,
-}
-
-impl Stream for Outgoing {
-    type Item = Result<Bytes, Error>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let next = self.stream.as_mut().poll_next(cx);
-        match &next {
-            Poll::Ready(Some(Ok(bytes))) => self.access.bytes += bytes.len() as u64,
-            Poll::Ready(Some(Err(error))) => {
-                self.access.finished = true;
-                self.access.error = Some(error.code().to_owned());
-            }
-            Poll::Ready(None) => self.access.finished = true,
-            Poll::Pending => {}
-        }
-        next
-    }
+/// Whether the body is an event stream that comments can be put into.
+fn response_is_events(headers: &HeaderMap) -> bool {
+    let events = headers.get(CONTENT_TYPE).is_some_and(|value| {
+        value
+            .as_bytes()
+            .to_ascii_lowercase()
+            .starts_with(b"text/event-stream")
+    });
+    events && !headers.contains_key(CONTENT_ENCODING)
 }

@@ -66,7 +66,6 @@ pub(crate) fn relay(
         to_client: watching.audience == Audience::Client,
         idle: upstream.settings.timeouts.idle,
         deadline: watching.deadline,
-        keep_alive: exchange.keep_alive,
         ending: exchange.ending.clone(),
         trace: Arc::clone(&exchange.trace),
         upstream: upstream.name.clone(),

@@ -22,9 +22,6 @@ use super::dialect::{self, ResponsesTrace};
 use super::trace::{StreamEnd, Trace};
 use crate::providers::{Chunks, Fault};
 
-/// Between the last event and the broken end of the message, so that the event leaves the process first.
-const LINGER: Duration = Duration::from_millis(50);
-
 /// How long an upstream may keep a stream open whose end marker has come.
 const AFTER_END: Duration = Duration::from_secs(1);
 
@@ -35,14 +32,12 @@ pub(crate) struct Watch {
     pub(crate) operation: Operation,
     /// Where the body is an event stream: what makes it complete.
     pub(crate) events: Option<End>,
-    /// Whether the bytes go to the client, who then gets comments and an error event; false where Aurora reads them.
+    /// Whether the bytes go to the client, who then gets an error event; false where Aurora reads them.
     pub(crate) to_client: bool,
     /// The longest silence.
     pub(crate) idle: Duration,
     /// When the whole exchange must be over.
     pub(crate) deadline: Option<Instant>,
-    /// Silence after which an event stream gets a comment.
-    pub(crate) keep_alive: Option<Duration>,
     /// Fires when running streams must end.
     pub(crate) ending: CancellationToken,
     /// Where the end is written down.
@@ -65,9 +60,7 @@ pub(crate) struct Relay {
     timer: Pin<Box<Sleep>>,
     /// When the upstream last said something.
     heard: Instant,
-    /// When the client last got something.
-    sent: Instant,
-    /// The error that follows the error event when the timer fires.
+    /// The error that follows the error event.
     failing: Option<Error>,
 }
 
@@ -84,7 +77,6 @@ impl Relay {
             watch,
             timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
             heard: now,
-            sent: now,
             failing: None,
         };
         let at = relay.next_check();
@@ -96,13 +88,6 @@ impl Relay {
         self.framer.as_ref().is_some_and(Framer::has_marker)
     }
 
-    /// The silence after which an event stream gets a comment, where it may get one.
-    fn comment_gap(&self) -> Option<Duration> {
-        self.watch
-            .keep_alive
-            .filter(|_| self.framer.is_some() && self.watch.to_client && !self.has_marker())
-    }
-
     /// When silence has to be looked at again.
     fn next_check(&self) -> Instant {
         let quiet = if self.has_marker() {
@@ -110,11 +95,10 @@ impl Relay {
         } else {
             self.watch.idle
         };
-        let comment = self.comment_gap().map(|gap| self.sent + gap);
-        [comment, self.watch.deadline]
-            .into_iter()
-            .flatten()
-            .fold(self.heard + quiet, Instant::min)
+        let silent = self.heard + quiet;
+        self.watch
+            .deadline
+            .map_or(silent, |deadline| deadline.min(silent))
     }
 
     /// The timer has fired: says what is due, if anything.
@@ -137,14 +121,7 @@ impl Relay {
                 self.timeout("upstream_idle_timeout", what),
             ));
         }
-        let due = self.comment_gap().is_some_and(|gap| self.sent + gap <= now);
-        if !due {
-            return None;
-        }
-        self.sent = now;
-        // Inside an event no comment can be put; another gap later there may be a border.
-        let border = self.framer.as_ref().is_some_and(Framer::at_border);
-        border.then(|| Poll::Ready(Some(Ok(Bytes::from_static(b": keep-alive\n\n")))))
+        None
     }
 
     fn timeout(&self, code: &'static str, what: &str) -> Error {
@@ -213,14 +190,11 @@ impl Relay {
             let event = dialect::error_event(self.watch.operation, &error, &self.responses);
             out.extend_from_slice(&event);
         }
-        self.timer.as_mut().reset(Instant::now() + LINGER);
         self.failing = Some(error);
         Poll::Ready(Some(Ok(out.freeze())))
     }
 
     fn pass(&mut self, bytes: Bytes) -> Bytes {
-        self.sent = self.heard;
-        self.watch.trace.passed(bytes.len());
         if self.watch.operation == Operation::Responses && self.framer.is_some() {
             self.responses.note(&bytes);
         }
@@ -252,9 +226,8 @@ impl Stream for Relay {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Next {
         loop {
-            if self.failing.is_some() {
-                ready!(self.timer.as_mut().poll(cx));
-                return Poll::Ready(self.failing.take().map(Err));
+            if let Some(error) = self.failing.take() {
+                return Poll::Ready(Some(Err(error)));
             }
             let Some(upstream) = &mut self.upstream else {
                 return Poll::Ready(None);
@@ -289,9 +262,6 @@ impl Stream for Relay {
             let at = self.next_check();
             self.timer.as_mut().reset(at);
             if let Some(next) = next {
-                if self.failing.is_some() {
-                    self.timer.as_mut().reset(Instant::now() + LINGER);
-                }
                 return next;
             }
         }

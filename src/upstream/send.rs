@@ -26,7 +26,7 @@ const RETRY_UNKNOWN: Duration = Duration::from_secs(30);
 /// Who reads the answer's body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Audience {
-    /// The client: it gets comments while the upstream thinks, and an error event when it fails.
+    /// The client: it gets an error event when the upstream fails.
     Client,
     /// Aurora itself: it gets the bare events and a bare error.
     Aurora,
@@ -39,8 +39,6 @@ pub(crate) struct Exchange {
     pub(crate) targets: Vec<Arc<Upstream>>,
     /// What may be tried again.
     pub(crate) retry: Retry,
-    /// Silence after which an event stream gets a comment.
-    pub(crate) keep_alive: Option<Duration>,
     /// Fires when running streams must end.
     pub(crate) ending: CancellationToken,
     /// What happened, for the log.

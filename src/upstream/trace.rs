@@ -1,6 +1,5 @@
 //! What happened to one request at the upstreams, for the access log and the debug headers.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use aurora_sdk::Error;
@@ -35,10 +34,7 @@ impl StreamEnd {
 
 /// See the module.
 #[derive(Debug, Default)]
-pub(crate) struct Trace {
-    bytes: AtomicU64,
-    facts: Mutex<Facts>,
-}
+pub(crate) struct Trace(Mutex<Facts>);
 
 /// What a [`Trace`] has gathered.
 #[derive(Debug, Clone, Default)]
@@ -58,7 +54,7 @@ pub(crate) struct Facts {
 impl Trace {
     /// Held for nanoseconds and never across an await.
     fn facts_mut(&self) -> MutexGuard<'_, Facts> {
-        self.facts.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// An attempt begins.
@@ -71,11 +67,6 @@ impl Trace {
     /// The client asks for `model`.
     pub(crate) fn model(&self, model: &str) {
         self.facts_mut().model = Some(model.to_owned());
-    }
-
-    /// Bytes of the body go to the client.
-    pub(crate) fn passed(&self, bytes: usize) {
-        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
     /// The body has ended; the first word holds.

@@ -88,11 +88,6 @@ impl Framer {
         self.release(whole, border)
     }
 
-    /// Whether everything passed on so far ends at an event's border, so that a comment may be put in.
-    pub fn at_border(&self) -> bool {
-        !self.open
-    }
-
     /// Whether the end marker has come; never for [`End::Message`], which has none.
     pub fn has_marker(&self) -> bool {
         self.complete && self.end != End::Message
@@ -303,9 +298,7 @@ mod tests {
         let first = framer.push(Bytes::from([b"data: ".as_slice(), &line].concat()));
 
         assert_eq!(first.len(), line.len() + 6);
-        assert!(!framer.at_border());
         assert_eq!(framer.push(Bytes::from_static(b"y\n\ndata: z")), "y\n\n");
-        assert!(framer.at_border());
         assert!(!framer.finish().complete);
     }
 

@@ -43,12 +43,12 @@ impl ReloadStatus {
     }
 
     /// The inputs were read.
-    pub(super) fn checked(&self) {
+    pub(crate) fn checked(&self) {
         self.facts_mut().last_checked = Some(SystemTime::now());
     }
 
     /// A snapshot serves that came from what is on disk.
-    pub(super) fn published(&self) {
+    pub(crate) fn published(&self) {
         let mut facts = self.facts_mut();
         facts.published += 1;
         facts.last_published = Some(SystemTime::now());
@@ -56,12 +56,12 @@ impl ReloadStatus {
     }
 
     /// What is on disk is again what serves.
-    pub(super) fn recovered(&self) {
+    pub(crate) fn recovered(&self) {
         self.facts_mut().error = None;
     }
 
     /// What is on disk cannot be used.
-    pub(super) fn refused(&self, text: String) -> RefusedReload {
+    pub(crate) fn refused(&self, text: String) -> RefusedReload {
         let refused = RefusedReload {
             at: SystemTime::now(),
             text,
