@@ -1,8 +1,6 @@
 //! A chat stream on its way to the client as a response.
 
-use std::future::poll_fn;
 use std::ops::ControlFlow;
-use std::task::Poll;
 
 use aurora_openai::responses::{Answer, Event};
 use aurora_sdk::{ChatStream, Context, Error, ErrorKind, Origin, Response};
@@ -103,10 +101,7 @@ impl Answering {
                     Some(Ok(bytes(&events)))
                 }
             },
-            Next::Break(error) => {
-                give_way().await;
-                Some(Err(error))
-            }
+            Next::Break(error) => Some(Err(error)),
             Next::End => None,
         }
     }
@@ -130,19 +125,6 @@ impl Answering {
         }
         Ok(ControlFlow::Break(events))
     }
-}
-
-/// Lets the server write what it has: an error right behind the last event would throw both away.
-async fn give_way() {
-    let mut given = false;
-    poll_fn(|cx| {
-        if std::mem::replace(&mut given, true) {
-            return Poll::Ready(());
-        }
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
 }
 
 fn bytes(events: &[Event]) -> Bytes {
