@@ -59,7 +59,8 @@ struct ServeArgs {
     /// Serve health, status and reload here instead of [admin] listen
     #[arg(long, value_name = "HOST:PORT")]
     admin_listen: Option<String>,
-    /// Keep state here instead of [server] `data_dir`
+    #[expect(clippy::doc_markdown, reason = "help text, not markdown")]
+    /// Keep state here instead of [server] data_dir
     #[arg(long, value_name = "FOLDER")]
     data_dir: Option<PathBuf>,
 }

@@ -4,6 +4,7 @@ mod answer;
 pub(crate) mod classify;
 pub(crate) mod client;
 pub(crate) mod dialect;
+mod exchange;
 mod form;
 mod headers;
 mod redact;
@@ -11,7 +12,8 @@ mod relay;
 mod send;
 pub(crate) mod trace;
 
-pub(crate) use send::{Audience, Exchange, order, send};
+pub(crate) use exchange::{Audience, Exchange};
+pub(crate) use send::{order, send};
 
 use std::sync::Arc;
 

@@ -14,8 +14,8 @@ use http::{HeaderMap, StatusCode};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::classify::{self, Verdict};
+use super::exchange::{Audience, Exchange};
 use super::relay::{Relay, Watch};
-use super::send::{Audience, Exchange};
 use super::{Upstream, dialect, headers, redact};
 use crate::providers::Answer;
 

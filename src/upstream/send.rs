@@ -3,17 +3,16 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use aurora_config::{Retry, RetryOn, Target};
+use aurora_config::{RetryOn, Target};
 use aurora_openai::peek::{self, Peek};
 use aurora_sdk::{Body, Error, ErrorKind, Origin, Response, UpstreamRequest};
 use aurora_tokens::{Lease, Outcome, TokenId};
 use bytes::Bytes;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio_util::sync::CancellationToken;
 
 use super::answer::{self, Judged};
 use super::classify::{self, Verdict};
-use super::trace::Trace;
+use super::exchange::{Audience, Exchange};
 use super::{Upstream, form, headers};
 use crate::providers::{Answer, Call, Fault};
 
@@ -22,30 +21,6 @@ const BACKOFF: Duration = Duration::from_millis(100);
 
 /// What a client is told to wait where nothing says when an upstream will be there.
 const RETRY_UNKNOWN: Duration = Duration::from_secs(30);
-
-/// Who reads the answer's body.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Audience {
-    /// The client: it gets an error event when the upstream fails.
-    Client,
-    /// Aurora itself: it gets the bare events and a bare error.
-    Aurora,
-}
-
-/// What all attempts of one request share.
-#[derive(Debug, Clone)]
-pub(crate) struct Exchange {
-    /// The upstreams in the order of this request.
-    pub(crate) targets: Vec<Arc<Upstream>>,
-    /// What may be tried again.
-    pub(crate) retry: Retry,
-    /// Fires when running streams must end.
-    pub(crate) ending: CancellationToken,
-    /// What happened, for the log.
-    pub(crate) trace: Arc<Trace>,
-    /// Whose stored things the request may reach.
-    pub(crate) owner: Arc<str>,
-}
 
 /// Sorts out the upstreams that serve `model` best. The order written, unless weights say how to share.
 pub(crate) fn order(targets: Vec<&Target>, weighted: bool) -> Vec<&Target> {

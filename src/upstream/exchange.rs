@@ -1,0 +1,33 @@
+//! What all attempts of one request share.
+
+use std::sync::Arc;
+
+use aurora_config::Retry;
+use tokio_util::sync::CancellationToken;
+
+use super::Upstream;
+use super::trace::Trace;
+
+/// Who reads the answer's body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Audience {
+    /// The client: it gets an error event when the upstream fails.
+    Client,
+    /// Aurora itself: it gets the bare events and a bare error.
+    Aurora,
+}
+
+/// What all attempts of one request share.
+#[derive(Debug, Clone)]
+pub(crate) struct Exchange {
+    /// The upstreams in the order of this request.
+    pub(crate) targets: Vec<Arc<Upstream>>,
+    /// What may be tried again.
+    pub(crate) retry: Retry,
+    /// Fires when running streams must end.
+    pub(crate) ending: CancellationToken,
+    /// What happened, for the log.
+    pub(crate) trace: Arc<Trace>,
+    /// Whose stored things the request may reach.
+    pub(crate) owner: Arc<str>,
+}
