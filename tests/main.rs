@@ -7,11 +7,15 @@
 )]
 
 mod auth;
+mod cli;
 mod disconnects;
 mod docs;
+mod emulated;
 mod errors;
+mod fallback;
 mod floors;
 mod forms;
+mod mock;
 mod relay;
 mod relay_headers;
 mod reload;
@@ -21,4 +25,5 @@ mod streams;
 mod support;
 mod timeouts;
 mod tls;
+mod tokens;
 mod uploads;

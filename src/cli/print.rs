@@ -8,7 +8,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use aurora_config::{Config, TokenSource};
+use aurora_config::{Config, Style, TokenSource};
 
 use crate::shared::Shared;
 use crate::snapshot::Snapshot;
@@ -51,6 +51,10 @@ pub(super) fn started(
     );
     for row in route_rows(&snapshot) {
         println!("route    {row}");
+    }
+    let warnings = snapshot.loaded.warnings.render(Style::Plain);
+    if !warnings.is_empty() {
+        error_line(&warnings);
     }
     let scheme = if snapshot.tls.is_some() {
         "https"

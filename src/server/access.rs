@@ -27,6 +27,8 @@ pub(super) struct Access {
     pub(super) client: Option<Arc<str>>,
     /// The status sent.
     pub(super) status: Option<StatusCode>,
+    /// Whether the answer says where it came from.
+    pub(super) debug: bool,
     /// The code of the error sent before the head.
     pub(super) error: Option<String>,
     /// What happened at the upstreams.
@@ -55,6 +57,7 @@ impl Access {
             route: None,
             client: None,
             status: None,
+            debug: false,
             error: None,
             trace: Arc::default(),
             bytes: 0,

@@ -63,17 +63,14 @@ impl Gateway {
             return Err(not_found(&path));
         };
         access.route = Some(route.settings.path.clone());
+        access.debug = route.settings.debug_headers;
         admission.check_route(&route.settings.path)?;
         let client = admission.client.clone();
         let host = RequestHost::new(&self.shared, snapshot, &route, admission, access);
         let request_id = Arc::clone(&access.request_id);
         let cx = Context::new(request_id, client, params, server.stream, Arc::new(host));
         let request = take_request(request, path, snapshot, &route)?;
-        let mut response = run(&route, &cx, request).await?;
-        if route.settings.debug_headers {
-            debug_headers(&access.trace, snapshot.generation, &mut response.headers);
-        }
-        Ok(response)
+        run(&route, &cx, request).await
     }
 }
 
@@ -97,6 +94,9 @@ impl salvo::Handler for Gateway {
             access.error = Some(error.code().to_owned());
             render::error(&error)
         });
+        if access.debug {
+            debug_headers(&access.trace, snapshot.generation, &mut response.headers);
+        }
         if let Ok(value) = HeaderValue::from_str(&id) {
             response.headers.insert(request_id::NAME, value);
         }
