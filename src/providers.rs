@@ -67,7 +67,7 @@ pub(crate) enum Fault {
     Garbled(String),
     /// The body broke off.
     Truncated(String),
-    /// The client's own body failed while it was passed on.
+    /// No fault of the upstream: the client's own body failed while it was passed on, or the gateway stops.
     Client(Error),
 }
 

@@ -8,6 +8,7 @@
 
 mod auth;
 mod cli;
+mod backpressure;
 mod disconnects;
 mod docs;
 mod emulated;
@@ -16,11 +17,14 @@ mod fallback;
 mod floors;
 mod forms;
 mod mock;
+mod proxies;
 mod relay;
 mod relay_headers;
 mod reload;
 mod routing;
 mod server;
+mod shutdown;
+mod start;
 mod streams;
 mod support;
 mod timeouts;

@@ -55,6 +55,7 @@ async fn untouched(method: &str, path: &str, kind: &str, body: &[u8]) -> Recorde
     let seen = upstream.last();
     assert_eq!((seen.method.as_str(), seen.target.as_str()), (method, path));
     assert_eq!(seen.body, body, "{path}");
+    aurora.wait_for_output("end=\"complete\"").await;
     assert_eq!(
         seen.header("content-length"),
         Some(body.len().to_string().as_str())
@@ -290,6 +291,7 @@ async fn head_is_passed_on_and_says_how_long_the_body_would_be() {
     assert_eq!(response.headers()["content-length"], "1234");
     assert_eq!(response.headers()["etag"], "\"e\"");
     assert_eq!(response.text().await.unwrap(), "");
+    aurora.wait_for_output("end=\"complete\"").await;
 }
 
 #[tokio::test]

@@ -66,6 +66,13 @@ impl Access {
     }
 }
 
+impl Access {
+    /// Whether the client wants no body.
+    pub(super) fn wants_head(&self) -> bool {
+        self.method == Method::HEAD
+    }
+}
+
 impl Drop for Access {
     fn drop(&mut self) {
         self.counter.end();

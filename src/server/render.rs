@@ -11,6 +11,7 @@ use salvo::http::ResBody;
 
 use super::access::Access;
 use super::outgoing::Outgoing;
+use crate::upstream::trace::StreamEnd;
 
 /// The OpenAI-style answer of an error, with the headers that clients act on.
 pub(super) fn error(error: &Error) -> Response {
@@ -66,6 +67,10 @@ pub(super) fn write(
     }
     if let Some(length) = length {
         out.headers_mut().insert(CONTENT_LENGTH, length.into());
+    }
+    if access.wants_head() {
+        access.trace.ended(StreamEnd::Complete);
+        return;
     }
     let events = response_is_events(out.headers());
     let stream = response.body.into_stream();

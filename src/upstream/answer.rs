@@ -65,6 +65,7 @@ pub(crate) fn relay(
         events,
         to_client: watching.audience == Audience::Client,
         idle: upstream.settings.timeouts.idle,
+        length,
         deadline: watching.deadline,
         ending: exchange.ending.clone(),
         trace: Arc::clone(&exchange.trace),

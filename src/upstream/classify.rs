@@ -260,6 +260,16 @@ pub(crate) fn error_of_fault(fault: Fault, upstream: &str) -> Error {
     Error::new(kind, Origin::Upstream, code, message)
 }
 
+/// The error of a request that the gateway cannot wait for any more.
+pub(crate) fn shutting_down() -> Error {
+    Error::new(
+        ErrorKind::Unavailable,
+        Origin::Gateway,
+        "gateway_shutting_down",
+        "the gateway is shutting down and could not wait for the end of this answer; try again",
+    )
+}
+
 /// What the log says of an attempt that gave no answer.
 pub(crate) fn cause(fault: &Fault) -> &str {
     match fault {

@@ -34,6 +34,8 @@ pub(crate) struct Watch {
     pub(crate) events: Option<End>,
     /// Whether the bytes go to the client, who then gets an error event; false where Aurora reads them.
     pub(crate) to_client: bool,
+    /// Where the upstream says how long the body is: nobody asks for more once all of it is there.
+    pub(crate) length: Option<u64>,
     /// The longest silence.
     pub(crate) idle: Duration,
     /// When the whole exchange must be over.
@@ -60,6 +62,8 @@ pub(crate) struct Relay {
     timer: Pin<Box<Sleep>>,
     /// When the upstream last said something.
     heard: Instant,
+    /// Bytes that are still to come, where that is known.
+    left: Option<u64>,
     /// The error that follows the error event.
     failing: Option<Error>,
 }
@@ -72,6 +76,7 @@ impl Relay {
         let mut relay = Self {
             upstream: Some(upstream),
             framer: watch.events.map(Framer::new),
+            left: watch.length,
             responses: ResponsesTrace::default(),
             ending: Box::pin(watch.ending.clone().cancelled_owned()),
             watch,
@@ -81,6 +86,7 @@ impl Relay {
         };
         let at = relay.next_check();
         relay.timer.as_mut().reset(at);
+        relay.count(0);
         relay
     }
 
@@ -201,8 +207,16 @@ impl Relay {
         bytes
     }
 
+    fn count(&mut self, bytes: usize) {
+        self.left = self.left.map(|left| left.saturating_sub(bytes as u64));
+        if self.left == Some(0) {
+            self.watch.trace.ended(StreamEnd::Complete);
+        }
+    }
+
     fn on_chunk(&mut self, chunk: Bytes) -> Option<Next> {
         self.heard = Instant::now();
+        self.count(chunk.len());
         let bytes = match &mut self.framer {
             Some(framer) => framer.push(chunk),
             None => chunk,
@@ -244,13 +258,7 @@ impl Stream for Relay {
                 Poll::Pending => {}
             }
             if self.ending.as_mut().poll(cx).is_ready() {
-                let error = Error::new(
-                    ErrorKind::Unavailable,
-                    Origin::Gateway,
-                    "gateway_shutting_down",
-                    "the gateway is shutting down and could not wait for the end of this answer; try again",
-                );
-                return self.fail(StreamEnd::Shutdown, error);
+                return self.fail(StreamEnd::Shutdown, classify::shutting_down());
             }
             // Chunks only push the check back: let the timer fire early and look again, instead of moving it each time.
             let at = self.next_check();

@@ -232,7 +232,7 @@ impl Sending<'_> {
         let operation = call.operation;
         let total = upstream.settings.timeouts.total;
         let deadline = total.map(|total| tokio::time::Instant::now() + total);
-        let answer = match forward(upstream, call, deadline).await {
+        let answer = match forward(self.exchange, upstream, call, deadline).await {
             Ok(answer) => answer,
             Err(fault) => {
                 let retry_on = classify::retry_on_fault(&fault);
@@ -324,18 +324,24 @@ impl Sending<'_> {
     }
 }
 
-/// The answer's head, unless the whole exchange may take no longer.
+/// The answer's head, unless the whole exchange may take no longer or the gateway stops.
 async fn forward(
+    exchange: &Exchange,
     upstream: &Upstream,
     call: Call,
     deadline: Option<tokio::time::Instant>,
 ) -> Result<Answer, Fault> {
-    let answer = upstream.provider.forward(call);
-    match deadline {
-        Some(deadline) => tokio::time::timeout_at(deadline, answer)
-            .await
-            .unwrap_or(Err(Fault::TotalTimeout)),
-        None => answer.await,
+    let too_late = async {
+        match deadline {
+            Some(deadline) => tokio::time::sleep_until(deadline).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        biased;
+        answer = upstream.provider.forward(call) => answer,
+        () = exchange.ending.cancelled() => Err(Fault::Client(classify::shutting_down())),
+        () = too_late => Err(Fault::TotalTimeout),
     }
 }
 
