@@ -59,11 +59,19 @@ pub(crate) fn json(body: &Bytes, secret: Option<&SecretString>) -> Option<Bytes>
     else {
         return Some(body.clone());
     };
-    if memchr::memmem::find(body, secret.as_bytes()).is_none() {
+    // As JSON writes it, and as writers do that escape slashes too.
+    let quoted = serde_json::Value::from(secret).to_string();
+    let escaped = quoted.get(1..quoted.len() - 1).unwrap_or(secret).to_owned();
+    let spellings = [escaped.replace('/', "\\/"), escaped, secret.to_owned()];
+    let found = |secret: &String| memchr::memmem::find(body, secret.as_bytes()).is_some();
+    if !spellings.iter().any(found) {
         return Some(body.clone());
     }
-    let text = std::str::from_utf8(body).ok()?;
-    Some(text.replace(secret, MASK).into())
+    let text = std::str::from_utf8(body).ok()?.to_owned();
+    let masked = spellings
+        .iter()
+        .fold(text, |text, secret| text.replace(secret, MASK));
+    Some(masked.into())
 }
 
 /// The message inside an error body, for people.
