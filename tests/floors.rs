@@ -11,7 +11,7 @@ fn floor(name: &str) -> u8 {
     match name {
         "aurora-openai" => 0,
         "aurora-sdk" => 1,
-        "aurora-config" | "aurora-tokens" | "aurora-mock" => 2,
+        "aurora-config" | "aurora-chatgpt" | "aurora-tokens" | "aurora-mock" => 2,
         "aurora" => 3,
         "aurora-testkit" => 9,
         plugin if plugin.starts_with("aurora-plugin-") => 2,

@@ -1,0 +1,6 @@
+//! The ChatGPT web protocol as data: no I/O, no clock, no randomness but what is passed in.
+//!
+//! The service is undocumented and changes without notice, so reading is lenient (unknown fields, events, content types
+//! and roles are skipped) and writing is small. A browser challenge is recognised and reported, never answered.
+
+pub mod stream;
