@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use aurora_testkit::{Aurora, FakeUpstream, Reply, eventually};
 use serde_json::json;
 
-use crate::support::{aurora, config, pool, refusal, routes};
+use crate::support::{aurora, config, pool, refusal};
 
 const CHAT: &str = "/v1/chat/completions";
 
@@ -243,7 +243,7 @@ async fn a_key_for_some_routes_serves_those_only() {
 #[tokio::test]
 async fn a_key_ends_when_it_expires_though_nothing_is_reloaded() {
     let upstream = FakeUpstream::start().await;
-    let soon = SystemTime::now() + Duration::from_millis(1500);
+    let soon = SystemTime::now() + Duration::from_secs(2);
     let soon = humantime::format_rfc3339_millis(soon);
     let aurora = with_auth(
         &upstream,
@@ -336,48 +336,6 @@ async fn the_door_is_open_where_the_config_says_so_or_has_keys() {
         let response = request.header("authorization", "sk-1").send().await;
         assert_eq!(response.unwrap().status(), 200, "{auth}");
     }
-}
-
-#[tokio::test]
-async fn two_clients_do_not_see_each_others_files() {
-    let text = format!(
-        "[auth]\nkeys = [\"sk-ann\", \"sk-bob\"]\n[upstreams.mock]\nprotocol = \"mock\"\n{}",
-        routes("\"mock\"")
-    );
-    let aurora = aurora(&text).start().await;
-    let form = "--b\r\ncontent-disposition: form-data; name=\"purpose\"\r\n\r\nuser_data\r\n--b\r\n\
-                content-disposition: form-data; name=\"file\"; filename=\"a.txt\"\r\n\r\nsecret plans\r\n--b--\r\n";
-    let url = format!("{}/v1/files", aurora.url());
-    let request = aurora.client().post(&url).header("authorization", "sk-ann");
-    let request = request.header("content-type", "multipart/form-data; boundary=b");
-    let text = request
-        .body(form)
-        .send()
-        .await
-        .unwrap()
-        .text()
-        .await
-        .unwrap();
-    let file: serde_json::Value = serde_json::from_str(&text).unwrap();
-    let id = file["id"].as_str().unwrap();
-
-    let get = async |key: &str, path: &str| {
-        let request = aurora.get(path).header("authorization", key);
-        let response = request.send().await.unwrap();
-        (response.status().as_u16(), response.text().await.unwrap())
-    };
-    let content = format!("/v1/files/{id}/content");
-
-    assert_eq!(
-        get("sk-ann", &content).await,
-        (200, "secret plans".to_owned())
-    );
-    assert_eq!(get("sk-bob", &content).await.0, 404);
-    assert!(!get("sk-bob", "/v1/files").await.1.contains(id));
-    let delete = aurora.client().delete(format!("{url}/{id}"));
-    let delete = delete.header("authorization", "sk-bob").send().await;
-    assert_eq!(delete.unwrap().status(), 404);
-    assert!(get("sk-ann", "/v1/files").await.1.contains(id));
 }
 
 #[tokio::test]

@@ -90,7 +90,7 @@ async fn tokens_that_are_all_refused_are_the_operators_fault_and_never_a_401() {
 #[tokio::test]
 async fn a_dead_token_is_tried_again_when_its_time_has_come() {
     let upstream = FakeUpstream::start().await;
-    let settings = pool(&["sk-a"]) + "probe_dead = \"300ms\"";
+    let settings = pool(&["sk-a"]) + "probe_dead = \"1s\"";
     let aurora = aurora(&config(&upstream, &settings)).start().await;
     upstream.next(json_error(401, "x"));
     assert_eq!(chat_refused(&aurora).await.status, 502);

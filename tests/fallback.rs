@@ -124,12 +124,12 @@ async fn only_what_retry_lists_is_tried_again() {
 async fn the_budget_ends_the_tries() {
     let slow = || {
         FakeUpstream::with(|_| {
-            let wait = Step::Wait(std::time::Duration::from_millis(300));
+            let wait = Step::Wait(std::time::Duration::from_millis(500));
             Reply::json(500, &Value::Null).after(wait)
         })
     };
     let (one, two) = (slow().await, slow().await);
-    let aurora = over(&one, &two, "retry = { attempts = 9, budget = \"400ms\" }").await;
+    let aurora = over(&one, &two, "retry = { attempts = 9, budget = \"900ms\" }").await;
 
     assert_eq!(aurora.chat("hi").await.status(), 500);
     assert_eq!((one.requests().len(), two.requests().len()), (1, 1));

@@ -17,6 +17,7 @@ mod fallback;
 mod floors;
 mod forms;
 mod mock;
+mod mock_faults;
 mod proxies;
 mod races;
 mod relay;

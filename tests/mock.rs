@@ -1,9 +1,8 @@
 //! The config that comes with Aurora: a whole gateway over the built-in upstream, with nothing else needed.
 
-use std::time::{Duration, Instant};
-
 use aurora_testkit::Aurora;
 use base64::Engine as _;
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::{aurora, refusal, routes};
@@ -11,16 +10,6 @@ use crate::support::{aurora, refusal, routes};
 /// Aurora with the config that it comes with.
 async fn shipped() -> Aurora {
     aurora(include_str!("../aurora.toml")).start().await
-}
-
-/// Aurora with the mock behind every endpoint, with `settings`.
-async fn with_mock(settings: &str) -> Aurora {
-    let routes = routes("\"mock\"");
-    aurora(&format!(
-        "[upstreams.mock]\nprotocol = \"mock\"\n{settings}\n{routes}"
-    ))
-    .start()
-    .await
 }
 
 /// Reads an answer of the mock: its status must be 200, and it must say who it is.
@@ -301,53 +290,42 @@ async fn files_outlive_a_restart() {
 }
 
 #[tokio::test]
-async fn a_delay_is_kept_before_each_answer() {
-    let aurora = with_mock("delay = \"300ms\"").await;
-
-    let began = Instant::now();
-    let response = aurora.chat("hi").await;
-
-    assert_eq!(response.status(), 200);
-    assert!(began.elapsed() >= Duration::from_millis(300));
-}
-
-#[tokio::test]
-async fn a_chunk_delay_is_kept_between_the_pieces_of_a_stream() {
-    let aurora = with_mock("chunk_delay = \"100ms\"").await;
-
-    let mut response = aurora.chat_stream("hi").await;
-    let mut arrivals = Vec::new();
-    while response.chunk().await.unwrap().is_some() {
-        arrivals.push(Instant::now());
-    }
-
-    assert!(arrivals.len() > 3);
-    let gaps = arrivals
-        .windows(2)
-        .filter(|pair| pair[1] - pair[0] > Duration::from_millis(60));
-    assert!(gaps.count() + 1 >= arrivals.len() - 1);
-}
-
-#[tokio::test]
-async fn a_mock_that_always_fails_does_so_as_it_is_told() {
-    let aurora = with_mock("fail_rate = 1.0\nfail_status = 529").await;
-
-    let response = aurora.chat("hi").await;
-
-    assert_eq!(response.status().as_u16(), 529);
-    assert_eq!(response.headers()["x-aurora-upstream"], "mock");
-    assert_eq!(refusal(response).await.code, "mock_failure");
-}
-
-#[tokio::test]
-async fn a_mock_shows_how_a_fallback_works() {
-    let text = "[upstreams.bad]\nprotocol = \"mock\"\nfail_rate = 1.0\nfail_status = 503\n\
-                [upstreams.good]\nprotocol = \"mock\"\n"
-        .to_owned()
-        + &crate::support::chat_route("[\"bad\", \"good\"]", "");
+async fn two_clients_do_not_see_each_others_files() {
+    let text = format!(
+        "[auth]\nkeys = [\"sk-ann\", \"sk-bob\"]\n[upstreams.mock]\nprotocol = \"mock\"\n{}",
+        routes("\"mock\"")
+    );
     let aurora = aurora(&text).start().await;
+    let upload = form(&aurora, "/v1/files", &[], b"secret plans");
+    let file = json_of(upload.header("authorization", "sk-ann")).await;
+    let id = file["id"].as_str().unwrap();
+    let (one, content) = (format!("/v1/files/{id}"), format!("/v1/files/{id}/content"));
+    let send = async |method: Method, key: &str, path: &str| {
+        let request = aurora
+            .client()
+            .request(method, format!("{}{path}", aurora.url()));
+        let response = request.header("authorization", key).send().await.unwrap();
+        (response.status().as_u16(), response.text().await.unwrap())
+    };
 
-    assert_eq!(aurora.chat("hi").await.status(), 200);
+    assert_eq!(send(Method::GET, "sk-bob", &one).await.0, 404);
+    assert_eq!(send(Method::GET, "sk-bob", &content).await.0, 404);
+    assert_eq!(send(Method::DELETE, "sk-bob", &one).await.0, 404);
+    assert!(
+        !send(Method::GET, "sk-bob", "/v1/files")
+            .await
+            .1
+            .contains(id)
+    );
+
+    let mine = send(Method::GET, "sk-ann", &content).await;
+    assert_eq!(mine, (200, "secret plans".to_owned()));
+    assert!(
+        send(Method::GET, "sk-ann", "/v1/files")
+            .await
+            .1
+            .contains(id)
+    );
 }
 
 #[tokio::test]

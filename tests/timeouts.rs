@@ -132,7 +132,7 @@ async fn the_total_timeout_covers_the_wait_for_the_head() {
 #[tokio::test]
 async fn without_a_total_timeout_a_stream_that_moves_is_never_cut() {
     let upstream = FakeUpstream::start().await;
-    let settings = "timeouts = { first_byte = \"200ms\", idle = \"200ms\", connect = \"200ms\" }";
+    let settings = "timeouts = { first_byte = \"500ms\", idle = \"500ms\", connect = \"500ms\" }";
     let aurora = aurora(&config(&upstream, settings)).start().await;
     let events = FakeUpstream::chat_events("m", &["a", "b", "c", "d", "e", "f"]);
     let mut reply = Reply::open_events::<&str>(&[]);

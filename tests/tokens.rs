@@ -129,7 +129,7 @@ async fn a_least_busy_pool_spreads_what_is_under_way() {
 async fn a_rested_token_serves_again() {
     let upstream = FakeUpstream::start().await;
     let aurora = aurora(&config(&upstream, &pool(&["sk-a"]))).start().await;
-    upstream.next(Reply::new(429, &[("retry-after-ms", "300")], "{}"));
+    upstream.next(Reply::new(429, &[("retry-after-ms", "1000")], "{}"));
 
     assert_eq!(refusal(aurora.chat("hi").await).await.status, 429);
     assert_eq!(refusal(aurora.chat("hi").await).await.status, 503);
