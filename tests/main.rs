@@ -7,8 +7,8 @@
 )]
 
 mod auth;
-mod cli;
 mod backpressure;
+mod cli;
 mod disconnects;
 mod docs;
 mod emulated;
