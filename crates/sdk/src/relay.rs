@@ -75,7 +75,9 @@ async fn form_model(
     mut body: Body,
     headers: &HeaderMap,
 ) -> Result<(Body, Option<String>), Error> {
-    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let content_type = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
     let Some(boundary) = content_type.and_then(multipart::boundary) else {
         return Ok((body, None));
     };
@@ -95,7 +97,10 @@ async fn form_model(
         seen.push_back(chunk);
     }
     let model = form.model().map(str::to_owned);
-    Ok((Body::stream(Box::pin(Resumed { seen, rest: body }), length), model))
+    Ok((
+        Body::stream(Box::pin(Resumed { seen, rest: body }), length),
+        model,
+    ))
 }
 
 /// A body whose beginning has been looked at.
