@@ -3,4 +3,5 @@
 //! The service is undocumented and changes without notice, so reading is lenient (unknown fields, events, content types
 //! and roles are skipped) and writing is small. A browser challenge is recognised and reported, never answered.
 
+pub mod citations;
 pub mod stream;

@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::growth::Growth;
 use super::picture::Picture;
+use crate::citations::{Renderer, Sources};
 
 /// The kinds of messages, as far as clients see them differently.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -34,8 +35,8 @@ pub(super) struct Record {
     pub(super) kind: Kind,
     pub(super) growth: Growth,
     pub(super) pictures: Vec<Picture>,
-    /// Whether anything of it was given out.
-    pub(super) begun: bool,
+    pub(super) renderer: Renderer,
+    pub(super) said: Said,
     pub(super) finished: bool,
     /// The service's `end_turn`; only together with `finished` does it end the turn.
     pub(super) end_turn: bool,
@@ -45,6 +46,17 @@ pub(super) struct Record {
     pub(super) message_type: Option<String>,
     pub(super) parent: Option<String>,
     pub(super) origin: Origin,
+}
+
+/// How much of a message was given out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Said {
+    #[default]
+    Nothing,
+    /// That it begins.
+    Start,
+    /// Some of its text.
+    Text,
 }
 
 /// Whose message it is.
@@ -139,6 +151,13 @@ impl Record {
         self.message_type = kind.map(str::to_owned);
         let parent = metadata(message, "parent_id").and_then(Value::as_str);
         self.parent = parent.map(str::to_owned);
+    }
+
+    /// Reads what citations point to; gives text that waited for it.
+    pub(super) fn read_sources(&mut self, message: &Message) -> String {
+        let metadata = message.get("metadata").and_then(Value::as_object);
+        let known = metadata.map(Sources::read).unwrap_or_default();
+        self.renderer.learn(known)
     }
 
     /// Reads the pictures that the message shows; a preview that was replaced is gone, uploads are no results.

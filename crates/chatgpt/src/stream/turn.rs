@@ -10,6 +10,7 @@ use super::event::{Event, StreamError};
 use super::frames::{Frame, Frames, Payload};
 use super::message::{Record, text};
 use super::typed::{self, Meaning};
+use crate::citations::Citations;
 
 /// How many bytes of text one turn may hold in memory.
 pub const MAX_TURN_BYTES: usize = 64 << 20;
@@ -21,6 +22,8 @@ pub struct TurnOptions {
     pub conversation_id: Option<String>,
     /// The ids of the messages in the request: the service repeats them, and they are no answer.
     pub sent_ids: Vec<String>,
+    /// What becomes of citations.
+    pub citations: Citations,
 }
 
 /// What a continuation of a cut answer must name.
@@ -42,6 +45,7 @@ pub struct Turn {
     document: Document,
     records: Vec<Record>,
     sent_ids: Vec<String>,
+    citations: Citations,
     held_bytes: usize,
     /// The root belongs to another conversation.
     foreign: bool,
@@ -92,6 +96,7 @@ impl Turn {
             document: Document::new(),
             records: Vec::new(),
             sent_ids: options.sent_ids,
+            citations: options.citations,
             held_bytes: 0,
             foreign: false,
             conversation_id: options.conversation_id,

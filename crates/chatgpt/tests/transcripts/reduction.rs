@@ -4,7 +4,7 @@ use aurora_chatgpt::stream::{Event, StreamError, Turn, TurnOptions};
 use serde_json::Value;
 
 /// The transcripts, by file name.
-pub(crate) const NAMES: [&str; 15] = [
+pub(crate) const NAMES: [&str; 16] = [
     "01_snapshot_basic",
     "02_delta_basic",
     "03_delta_reasoning",
@@ -14,6 +14,7 @@ pub(crate) const NAMES: [&str; 15] = [
     "09_moderation_blocked",
     "10_error_mid_stream",
     "12_unicode_split",
+    "15_citations_markers",
     "18_stream_handoff",
     "18b_handoff_resume",
     "20_tool_call_text",

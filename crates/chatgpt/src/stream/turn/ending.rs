@@ -1,7 +1,7 @@
 //! How a turn ends, and what is left when it did.
 
 use super::super::event::{Event, FinishReason, Handoff, ImageTask, StreamError};
-use super::super::message::Kind;
+use super::super::message::{Kind, Said};
 use super::super::picture::Picture;
 use super::super::typed::turn_topic;
 use super::{Continuation, Phase, Turn};
@@ -18,6 +18,7 @@ impl Turn {
         }
         self.frames.finish();
         self.drain(&mut out);
+        self.flush(self.records.len(), &mut out);
         let pictures = self.pictures();
         let ending = self.ending(!pictures.is_empty());
         out.extend(pictures.into_iter().map(Event::Image));
@@ -33,12 +34,16 @@ impl Turn {
             .iter()
             .filter(|record| record.kind == Kind::Answer)
         {
-            let text = record.growth.text();
-            if record.begun && !answer.is_empty() && !text.is_empty() && !record.continues() {
+            let text = record.renderer.whole(record.growth.text());
+            if record.said > Said::Nothing
+                && !answer.is_empty()
+                && !text.is_empty()
+                && !record.continues()
+            {
                 answer.push_str("\n\n");
             }
-            if record.begun {
-                answer.push_str(text);
+            if record.said > Said::Nothing {
+                answer.push_str(&text);
             }
         }
         answer
@@ -53,7 +58,8 @@ impl Turn {
     /// The message that holds the answer, the last of them where there are several.
     pub fn answer_id(&self) -> Option<&str> {
         let mut answers = self.records.iter().rev();
-        let answer = answers.find(|record| record.kind == Kind::Answer && record.begun)?;
+        let answer =
+            answers.find(|record| record.kind == Kind::Answer && record.said > Said::Nothing)?;
         Some(&answer.id)
     }
 
@@ -73,7 +79,8 @@ impl Turn {
             return FinishReason::ContentFilter;
         }
         let mut answers = self.records.iter().rev();
-        let answer = answers.find(|record| record.kind == Kind::Answer && record.begun);
+        let answer =
+            answers.find(|record| record.kind == Kind::Answer && record.said > Said::Nothing);
         match answer.and_then(|record| record.details.as_deref()) {
             Some("max_tokens") => FinishReason::Length,
             Some("content_filter") => FinishReason::ContentFilter,

@@ -4,9 +4,10 @@ use serde_json::{Map, Value};
 
 use super::super::document::{Content, Touched};
 use super::super::event::{Event, StreamError, ToolFault};
-use super::super::message::{self, Kind, Origin, Record, text};
+use super::super::message::{self, Kind, Origin, Record, Said, text};
 use super::super::typed;
 use super::{Elsewhere, MAX_TURN_BYTES, Turn};
+use crate::citations::Renderer;
 
 /// How many messages one turn may hold; real ones have dozens.
 const MAX_MESSAGES: usize = 4096;
@@ -46,14 +47,21 @@ impl Turn {
         let Some((index, is_known)) = self.place() else {
             return self.fail(StreamError::TooLarge, out);
         };
+        if !is_known {
+            self.flush(index, out);
+        }
         let (Some(message), Some(record)) = (self.document.message(), self.records.get_mut(index))
         else {
             return;
         };
         let before = record.kind;
         let is_read = touched.root || touched.other;
+        let mut freed = String::new();
         if is_read {
             record.read_envelope(message);
+            if record.kind == Kind::Answer {
+                freed = record.read_sources(message);
+            }
         }
         let is_new = touched.root || before != record.kind;
         let held = record.growth.text().len();
@@ -82,9 +90,10 @@ impl Turn {
             self.serve(&model, out);
         }
         out.extend(aside);
+        self.show(index, freed, out);
         match kind {
-            Kind::Answer => self.tell_text(index, more, out),
-            Kind::Analysis | Kind::Thoughts => self.tell_reasoning(index, more, out),
+            Kind::Answer => self.tell_text(index, &more, out),
+            Kind::Analysis | Kind::Thoughts => self.tell_reasoning(index, &more, out),
             _ => {}
         }
     }
@@ -108,12 +117,14 @@ impl Turn {
         self.records.push(Record {
             id,
             origin,
+            renderer: Renderer::new(self.citations),
             ..Record::default()
         });
         (self.records.len() <= MAX_MESSAGES).then_some((self.records.len() - 1, false))
     }
 
-    fn tell_text(&mut self, index: usize, more: String, out: &mut Vec<Event>) {
+    /// Tells text of an answer, marks and all.
+    fn tell_text(&mut self, index: usize, more: &str, out: &mut Vec<Event>) {
         let is_variant = self.is_variant(index);
         let Some(record) = self.records.get_mut(index).filter(|_| !is_variant) else {
             return;
@@ -121,38 +132,59 @@ impl Turn {
         if record.ends_turn() {
             self.handoff = None;
         }
-        if !record.begun {
-            record.begun = true;
+        if record.said == Said::Nothing {
+            record.said = Said::Start;
             out.push(Event::Message(record.id.clone()));
         }
-        if more.is_empty() {
-            return;
+        let mut shown = record.renderer.push(more);
+        if record.finished {
+            shown.push_str(&record.renderer.flush());
         }
-        let is_first = record.growth.text().len() == more.len();
-        let apart = is_first && self.told.text && !record.continues();
-        self.told.text = true;
-        out.push(Event::Text(if apart {
-            format!("\n\n{more}")
-        } else {
-            more
-        }));
+        self.show(index, shown, out);
     }
 
-    fn tell_reasoning(&mut self, index: usize, more: String, out: &mut Vec<Event>) {
-        if more.is_empty() {
+    fn tell_reasoning(&mut self, index: usize, more: &str, out: &mut Vec<Event>) {
+        let Some(record) = self.records.get_mut(index) else {
             return;
+        };
+        let mut shown = record.renderer.push(more);
+        if record.finished {
+            shown.push_str(&record.renderer.flush());
         }
-        let held = self
-            .records
-            .get(index)
-            .map(|record| record.growth.text().len());
-        let apart = held == Some(more.len()) && self.told.reasoning;
-        self.told.reasoning = true;
-        out.push(Event::Reasoning(if apart {
-            format!("\n\n{more}")
+        self.show(index, shown, out);
+    }
+
+    /// Gives out text that is free of marks; the first of a message stands apart from what was said before.
+    fn show(&mut self, index: usize, shown: String, out: &mut Vec<Event>) {
+        let Some(record) = self.records.get_mut(index).filter(|_| !shown.is_empty()) else {
+            return;
+        };
+        let is_answer = record.kind == Kind::Answer;
+        let told = if is_answer {
+            &mut self.told.text
         } else {
-            more
-        }));
+            &mut self.told.reasoning
+        };
+        let apart = *told && record.said < Said::Text && !record.continues();
+        *told = true;
+        record.said = Said::Text;
+        let shown = if apart { format!("\n\n{shown}") } else { shown };
+        out.push(if is_answer {
+            Event::Text(shown)
+        } else {
+            Event::Reasoning(shown)
+        });
+    }
+
+    /// Gives out what the first `count` messages hold back.
+    pub(super) fn flush(&mut self, count: usize, out: &mut Vec<Event>) {
+        for index in 0..count {
+            let held = self
+                .records
+                .get_mut(index)
+                .map(|record| record.renderer.flush());
+            self.show(index, held.unwrap_or_default(), out);
+        }
     }
 
     /// With several answers in the stream, only the first of those with the same parent is told.
@@ -176,6 +208,7 @@ impl Turn {
         if known.is_none() {
             self.records.push(Record {
                 kind: Kind::Answer,
+                renderer: Renderer::new(self.citations),
                 ..Record::default()
             });
         }
@@ -198,7 +231,7 @@ impl Turn {
         if self.held_bytes > MAX_TURN_BYTES {
             return self.fail(StreamError::TooLarge, out);
         }
-        self.tell_text(index, more, out);
+        self.tell_text(index, &more, out);
     }
 }
 
