@@ -180,6 +180,23 @@ async fn an_upstreams_own_error_event_is_not_doubled() {
 }
 
 #[tokio::test]
+async fn an_error_event_that_quotes_our_token_is_masked() {
+    let upstream = FakeUpstream::start().await;
+    let pool = "tokens = \"t\"\n[tokens.t]\nvalues = [\"sk-upstream-secret\"]";
+    let aurora = aurora(&config(&upstream, pool)).start().await;
+    upstream.next(Reply::events(&[
+        "data: {\"a\":1}\n\n",
+        "data: {\"error\":{\"message\":\"bad key sk-upstream-secret\"}}\n\n",
+    ]));
+
+    let (body, _) = drain(aurora.chat_stream("hi").await).await;
+
+    let text = String::from_utf8(body).unwrap();
+    assert!(text.contains("bad key [redacted]"), "{text}");
+    assert!(!text.contains("sk-upstream-secret"), "{text}");
+}
+
+#[tokio::test]
 async fn a_responses_stream_that_breaks_off_fails_in_its_own_dialect() {
     let upstream = FakeUpstream::start().await;
     let aurora = in_front_of(&upstream).start().await;

@@ -70,7 +70,7 @@ pub(crate) fn relay(
         ending: exchange.ending.clone(),
         trace: Arc::clone(&exchange.trace),
         upstream: upstream.name.clone(),
-        _lease: watching.lease,
+        lease: watching.lease,
         _permit: watching.permit,
     };
     let body = Body::stream(Box::pin(Relay::new(body, watch)), length);

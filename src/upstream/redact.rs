@@ -53,25 +53,30 @@ fn unpack(bytes: Bytes, headers: &HeaderMap) -> Bytes {
 /// `body` without `secret`, where it is JSON; `None` where it is not.
 pub(crate) fn json(body: &Bytes, secret: Option<&SecretString>) -> Option<Bytes> {
     serde_json::from_slice::<serde::de::IgnoredAny>(body).ok()?;
+    Some(masked(body, secret))
+}
+
+/// `text` without `secret`, in any spelling that JSON has for it.
+pub(crate) fn masked(text: &Bytes, secret: Option<&SecretString>) -> Bytes {
     let Some(secret) = secret
         .map(ExposeSecret::expose_secret)
         .filter(|secret| !secret.is_empty())
     else {
-        return Some(body.clone());
+        return text.clone();
     };
     // As JSON writes it, and as writers do that escape slashes too.
     let quoted = serde_json::Value::from(secret).to_string();
     let escaped = quoted.get(1..quoted.len() - 1).unwrap_or(secret).to_owned();
     let spellings = [escaped.replace('/', "\\/"), escaped, secret.to_owned()];
-    let found = |secret: &String| memchr::memmem::find(body, secret.as_bytes()).is_some();
+    let found = |secret: &String| memchr::memmem::find(text, secret.as_bytes()).is_some();
     if !spellings.iter().any(found) {
-        return Some(body.clone());
+        return text.clone();
     }
-    let text = std::str::from_utf8(body).ok()?.to_owned();
-    let masked = spellings
+    let text = String::from_utf8_lossy(text).into_owned();
+    spellings
         .iter()
-        .fold(text, |text, secret| text.replace(secret, MASK));
-    Some(masked.into())
+        .fold(text, |text, secret| text.replace(secret, MASK))
+        .into()
 }
 
 /// The message inside an error body, for people.

@@ -19,6 +19,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::classify;
 use super::dialect::{self, ResponsesTrace};
+use super::redact;
 use super::trace::{StreamEnd, Trace};
 use crate::providers::{Chunks, Fault};
 
@@ -47,7 +48,7 @@ pub(crate) struct Watch {
     /// The upstream's name, for messages.
     pub(crate) upstream: String,
     /// The token's slot, freed when the body drops.
-    pub(crate) _lease: Option<Lease>,
+    pub(crate) lease: Option<Lease>,
     /// The upstream's slot, freed when the body drops.
     pub(crate) _permit: OwnedSemaphorePermit,
 }
@@ -201,6 +202,12 @@ impl Relay {
     }
 
     fn pass(&mut self, bytes: Bytes) -> Bytes {
+        let bytes = if self.framer.as_ref().is_some_and(Framer::has_error) {
+            // An error event is the upstream's own words, and may quote our token.
+            redact::masked(&bytes, self.watch.lease.as_ref().map(Lease::secret))
+        } else {
+            bytes
+        };
         if self.watch.operation == Operation::Responses && self.framer.is_some() {
             self.responses.note(&bytes);
         }

@@ -88,6 +88,11 @@ impl Framer {
         self.release(whole, border)
     }
 
+    /// Whether the upstream has sent an error event of its own.
+    pub fn has_error(&self) -> bool {
+        self.error_seen
+    }
+
     /// Whether the end marker has come; never for [`End::Message`], which has none.
     pub fn has_marker(&self) -> bool {
         self.complete && self.end != End::Message
