@@ -244,12 +244,12 @@ pub enum DoneMarker {
 pub struct ChatGptWeb {
     /// `base_url`. Default `https://chatgpt.com/backend-api`.
     pub base_url: Url,
-    /// `max_continuations`: how often a cut answer is continued (`MAX_CONTINUE_COUNT`). Default 3.
-    pub max_continuations: u32,
+    /// `max_continue`: how often a cut answer is continued (`MAX_CONTINUE_COUNT`). Default 3.
+    pub max_continue: u32,
     /// `history`: keep conversations in the account's history (`ENABLE_HISTORY`). Default false.
     pub history: bool,
-    /// `tool_calls`: emulate tool calls in text (`TOOL_CALLING_ENABLED`). Default true.
-    pub tool_calls: bool,
+    /// `tool_calling`: emulate tool calls in text (`TOOL_CALLING_ENABLED`). Default true.
+    pub tool_calling: bool,
     /// `refusal_retries`: how often a refused tool call is asked for again (`REFUSAL_RETRIES`). Default 3.
     pub refusal_retries: u32,
 }

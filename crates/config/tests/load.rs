@@ -211,7 +211,7 @@ upstream = ["My-Web", "local"]
         panic!("not chatgpt-web")
     };
     assert_eq!(web.base_url.as_str(), "http://127.0.0.1:3/api");
-    assert_eq!((web.max_continuations, web.history), (7, true));
+    assert_eq!((web.max_continue, web.history), (7, true));
 }
 
 #[test]

@@ -23,9 +23,9 @@ pub(crate) fn layer(places: &Places, sources: &dyn Sources) -> (Node, Vec<Proble
     reader.switch("ENABLE_EXTERNAL_TOKEN", &["auth", "upstream_tokens"]);
     reader.proxy();
     reader.base_url();
-    reader.chatgpt("MAX_CONTINUE_COUNT", "max_continuations", &COUNT);
+    reader.chatgpt("MAX_CONTINUE_COUNT", "max_continue", &COUNT);
     reader.chatgpt("ENABLE_HISTORY", "history", &Kind::Bool);
-    reader.chatgpt("TOOL_CALLING_ENABLED", "tool_calls", &Kind::Bool);
+    reader.chatgpt("TOOL_CALLING_ENABLED", "tool_calling", &Kind::Bool);
     reader.chatgpt("REFUSAL_RETRIES", "refusal_retries", &COUNT);
     reader.unsupported();
     (reader.root, reader.problems)

@@ -69,9 +69,9 @@ impl Resolver<'_> {
             }
             "chatgpt-web" => Protocol::ChatGptWeb(ChatGptWeb {
                 base_url: base_url.or_else(|| Url::parse(CHATGPT_BASE_URL).ok())?,
-                max_continuations: raw.max_continuations?,
+                max_continue: raw.max_continue?,
                 history: raw.history?,
-                tool_calls: raw.tool_calls?,
+                tool_calling: raw.tool_calling?,
                 refusal_retries: raw.refusal_retries?,
             }),
             _ => Protocol::Mock(Mock {

@@ -107,7 +107,7 @@ pub(super) static UPSTREAM: Section = section(&[
     .or("required")
     .only(OPENAI),
     key(
-        "max_continuations",
+        "max_continue",
         Kind::Integer { min: 0, max: 100 },
         "How often a cut answer is continued.",
     )
@@ -120,7 +120,7 @@ pub(super) static UPSTREAM: Section = section(&[
     )
     .or("false")
     .only(CHATGPT),
-    key("tool_calls", Kind::Bool, "Emulate tool calls in text.")
+    key("tool_calling", Kind::Bool, "Emulate tool calls in text.")
         .or("true")
         .only(CHATGPT),
     key(
