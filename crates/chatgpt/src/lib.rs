@@ -4,4 +4,5 @@
 //! and roles are skipped) and writing is small. A browser challenge is recognised and reported, never answered.
 
 pub mod citations;
+pub mod fault;
 pub mod stream;
