@@ -5,4 +5,6 @@
 
 pub mod citations;
 pub mod fault;
+pub mod model;
+pub mod request;
 pub mod stream;
