@@ -392,3 +392,20 @@ async fn every_answer_has_the_request_id() {
         );
     }
 }
+
+#[tokio::test]
+async fn an_answer_given_at_once_leaves_the_connection_its_idle_time() {
+    let upstream = FakeUpstream::start().await;
+    let settings = "header_read = \"400ms\"\nidle = \"20s\"";
+    let aurora = aurora(&with_server(&upstream, settings)).start().await;
+    let mut client = aurora.raw().await;
+    let nowhere = PING.replace("/v1/ping", "/nowhere");
+    client.send(&nowhere).await;
+    client.read_until("}}").await;
+
+    tokio::time::sleep(Duration::from_millis(900)).await;
+    client.send(PING).await;
+
+    let answer = client.read_until("}").await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}

@@ -19,6 +19,9 @@ use crate::shared::Shared;
 use crate::snapshot::{Route, Snapshot, presented};
 use crate::upstream::trace::Trace;
 
+/// What a route that serves every method is said to serve.
+const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
+
 /// Serves every request of the public listeners.
 #[derive(Debug, Clone)]
 pub(crate) struct Gateway {
@@ -123,6 +126,12 @@ enum Routed {
 }
 
 fn find(snapshot: &Snapshot, method: &Method, path: &str) -> Routed {
+    // A server that honours TRACE repeats the request that it got, and with it the upstream's token.
+    if matches!(*method, Method::TRACE | Method::CONNECT) {
+        let mut response = render::error(&wrong_method(path, method));
+        response.headers.insert(ALLOW, allowed(&METHODS));
+        return Routed::Answered(response);
+    }
     match snapshot.routes.find(path, method.as_str()) {
         Match::Found { value, params } => Routed::Found {
             route: Arc::clone(value),
@@ -167,8 +176,7 @@ fn no_content() -> Response {
 
 fn every_method() -> Response {
     let mut response = no_content();
-    let methods = allowed(&["GET", "POST", "PUT", "PATCH", "DELETE"]);
-    response.headers.insert(ALLOW, methods);
+    response.headers.insert(ALLOW, allowed(&METHODS));
     response
 }
 

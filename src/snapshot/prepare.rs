@@ -48,6 +48,7 @@ pub(crate) fn prepare(
         Some(Ok(acceptor)) => Some(acceptor),
         None => None,
     };
+    problems.extend(keyless(&loaded));
     if !problems.is_empty() {
         return Err(loaded.refuse(problems));
     }
@@ -62,6 +63,26 @@ pub(crate) fn prepare(
         pools,
         tls,
     })
+}
+
+/// Who names a key file wants keys: without any, everybody would be let in because a file was emptied.
+fn keyless(loaded: &Loaded) -> Option<Diagnostic> {
+    /// The config's own word for a file that holds nothing.
+    const EMPTY: &str = "AUR0903";
+    let auth = &loaded.config.auth;
+    if auth.open || !auth.keys.is_empty() {
+        return None;
+    }
+    let message = "the key file holds no key, so everybody would be let in";
+    let hint = "write a key into it, or let everybody in: `open = true` in [auth]";
+    let refusal = loaded.diagnose(&["auth", "keys_file"], REFUSED, message, Some(hint));
+    let is_here = |warning: &Diagnostic| {
+        warning.code == EMPTY
+            && (&warning.file, warning.line, warning.column)
+                == (&refusal.file, refusal.line, refusal.column)
+    };
+    let is_empty = loaded.warnings.diagnostics().iter().any(is_here);
+    is_empty.then_some(refusal)
 }
 
 fn pools(config: &Config, previous: Option<&Snapshot>) -> BTreeMap<String, Arc<TokenPool>> {

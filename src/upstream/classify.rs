@@ -88,6 +88,8 @@ pub(crate) fn classify(
         429 => Verdict::RateLimited {
             retry_after: retry_after(headers),
         },
+        // 407 is a proxy of the operator's, and a connection that was switched over is no answer.
+        100..=199 | 407 => Verdict::NotAnApi,
         500..=599 => Verdict::ServerError,
         300..=399 => Verdict::Redirected,
         _ if html && !matches!(operation, Operation::Other | Operation::Files) => Verdict::NotAnApi,

@@ -9,11 +9,15 @@ use http::HeaderMap;
 use http::header::CONTENT_ENCODING;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
+use tokio::time::Instant;
 
 use crate::providers::Chunks;
 
 /// The most of an error body that is read.
 const MAX_BYTES: usize = 1024 * 1024;
+
+/// The longest that it is waited for: a body that drips must not hold the client, the token and the slot.
+const MAX_TIME: Duration = Duration::from_secs(5);
 
 /// What stands in place of a credential.
 const MASK: &str = "[redacted]";
@@ -21,7 +25,12 @@ const MASK: &str = "[redacted]";
 /// Reads an error body within bounds of size and time; what is too large or too slow is cut there.
 pub(crate) async fn read(mut body: Chunks, headers: &HeaderMap, gap: Duration) -> Bytes {
     let mut bytes = BytesMut::new();
-    while let Ok(Some(Ok(chunk))) = tokio::time::timeout(gap, body.next()).await {
+    let began = Instant::now();
+    loop {
+        let gap = gap.min(MAX_TIME.saturating_sub(began.elapsed()));
+        let Ok(Some(Ok(chunk))) = tokio::time::timeout(gap, body.next()).await else {
+            break;
+        };
         bytes.extend_from_slice(&chunk);
         if bytes.len() >= MAX_BYTES {
             bytes.truncate(MAX_BYTES);

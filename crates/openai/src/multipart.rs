@@ -46,6 +46,12 @@ pub struct Form {
     names: BTreeMap<String, String>,
     /// Whether a part with a file name has begun.
     file_seen: bool,
+    /// Parts that some reader may take for `model`.
+    models: usize,
+    /// Whether the last delimiter has passed.
+    ended: bool,
+    /// Whether a part was not understood.
+    lost: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +62,7 @@ enum State {
     Head,
     /// Inside the `model` field.
     Model,
-    /// Behind the last delimiter, or lost: the rest passes as it is.
+    /// Lost: the rest passes as it is.
     Over,
 }
 
@@ -71,6 +77,9 @@ impl Form {
             model: None,
             names: BTreeMap::new(),
             file_seen: false,
+            models: 0,
+            ended: false,
+            lost: false,
         }
     }
 
@@ -90,7 +99,13 @@ impl Form {
     /// Whether nothing more is to be learnt without reading a file: the field has passed, a file has begun, or the
     /// form is over.
     pub fn is_decided(&self) -> bool {
-        self.model.is_some() || self.file_seen || self.state == State::Over
+        self.model.is_some() || self.file_seen || self.ended || self.lost
+    }
+
+    /// Whether two readers could take different models from this form: it has more than one `model`, goes on behind
+    /// its end, or has a part whose head is too long to be read here.
+    pub fn is_ambiguous(&self) -> bool {
+        self.models > 1 || self.lost
     }
 
     /// Takes the next piece; returns what may be passed on.
@@ -164,20 +179,27 @@ impl Form {
     }
 
     fn head(&mut self, out: &mut BytesMut) -> bool {
+        if self.ended {
+            // Not every reader takes the same line for the last delimiter.
+            self.lose();
+            return true;
+        }
         if self.held.starts_with(b"--") {
-            self.state = State::Over;
+            self.ended = true;
+            self.state = State::Passing;
             return true;
         }
         let Some(at) = memmem::find(&self.held, b"\r\n\r\n") else {
             if self.held.len() > MAX_HEAD {
-                self.state = State::Over;
+                self.lose();
             }
-            return self.state == State::Over;
+            return self.lost;
         };
         let head = self.held.split_to(at + 4);
-        let (name, file) = disposition(&head);
-        self.file_seen |= file;
-        let wanted = name.as_deref() == Some("model") && !file && self.model.is_none();
+        let part = Disposition::of(&head);
+        self.file_seen |= part.file;
+        self.models += usize::from(part.may_be_model);
+        let wanted = part.name.as_deref() == Some("model") && !part.file && self.models == 1;
         self.state = if wanted { State::Model } else { State::Passing };
         // The line end of the head may begin the delimiter of an empty part.
         let tail = if wanted { 0 } else { 2 };
@@ -189,6 +211,11 @@ impl Form {
             self.held = held;
         }
         true
+    }
+
+    fn lose(&mut self) {
+        self.lost = true;
+        self.state = State::Over;
     }
 
     fn value(&mut self, out: &mut BytesMut) -> bool {
@@ -211,30 +238,80 @@ impl Form {
     }
 }
 
-/// The field's name in a part's head, and whether it has a file name.
-fn disposition(head: &[u8]) -> (Option<String>, bool) {
-    let text = String::from_utf8_lossy(head);
-    let line = text.split("\r\n").find_map(|line| {
-        let (name, value) = line.split_once(':')?;
-        name.trim()
-            .eq_ignore_ascii_case("content-disposition")
-            .then_some(value)
-    });
-    let Some(line) = line else {
-        return (None, false);
-    };
-    let mut name = None;
-    let mut file = false;
-    for parameter in line.split(';').skip(1) {
-        if let Some((key, value)) = parameter.split_once('=') {
-            match key.trim().to_ascii_lowercase().as_str() {
-                "name" => name = Some(value.trim().trim_matches('"').to_owned()),
-                "filename" | "filename*" => file = true,
-                _ => {}
+/// What a part's head says of it.
+#[derive(Debug, Default)]
+struct Disposition {
+    /// The field's name.
+    name: Option<String>,
+    /// Whether it has a file name.
+    file: bool,
+    /// Whether some reader may take it for `model`: readers differ in quotes, line ends and repeated parameters.
+    may_be_model: bool,
+}
+
+impl Disposition {
+    fn of(head: &[u8]) -> Self {
+        let text = String::from_utf8_lossy(head);
+        let unfolded = text.replace("\n ", " ").replace("\n\t", " ");
+        let values = unfolded.split('\n').filter_map(|line| {
+            let (name, value) = line.split_once(':')?;
+            name.trim()
+                .eq_ignore_ascii_case("content-disposition")
+                .then_some(value)
+        });
+        let mut part = Self::default();
+        for value in values {
+            for parameter in parameters(value) {
+                part.note(&parameter);
             }
+            part.may_be_model |= value.split(';').any(is_model);
+        }
+        part
+    }
+
+    fn note(&mut self, parameter: &str) {
+        self.may_be_model |= is_model(parameter);
+        let Some((key, value)) = parameter.split_once('=') else {
+            return;
+        };
+        match key.trim().to_ascii_lowercase().as_str() {
+            "name" if self.name.is_none() => self.name = Some(plain(value)),
+            "filename" | "filename*" => self.file = true,
+            _ => {}
         }
     }
-    (name, file)
+}
+
+/// The parameters of a header's value: semicolons inside quotes do not divide them.
+fn parameters(value: &str) -> Vec<String> {
+    let mut all = vec![String::new()];
+    let (mut quoted, mut escaped) = (false, false);
+    for c in value.chars() {
+        if c == ';' && !quoted {
+            all.push(String::new());
+            continue;
+        }
+        quoted ^= c == '"' && !escaped;
+        escaped = quoted && c == '\\' && !escaped;
+        if let Some(last) = all.last_mut() {
+            last.push(c);
+        }
+    }
+    all
+}
+
+/// A parameter's value without its quotes and escapes.
+fn plain(value: &str) -> String {
+    value.trim().trim_matches('"').replace('\\', "")
+}
+
+/// Whether a parameter says that the field is `model`, or says its name in a way that is not followed here.
+fn is_model(parameter: &str) -> bool {
+    let Some((key, value)) = parameter.split_once('=') else {
+        return false;
+    };
+    let key = key.trim().to_ascii_lowercase();
+    key.starts_with("name*") || key == "name" && plain(value).trim() == "model"
 }
 
 #[cfg(test)]
@@ -303,6 +380,40 @@ mod tests {
             "--B1\r\nContent-Disposition: form-data; name=f; filename=x\r\n\r\n"
         ));
         assert!(decided("--B1--"));
+    }
+
+    #[test]
+    fn a_form_with_two_models_is_ambiguous_wherever_it_is_split() {
+        let part = |head: &str| format!("--B1\r\n{head}\r\n\r\nx\r\n");
+        let named = |rest: &str| part(&format!("Content-Disposition: form-data; {rest}"));
+        let (model, end) = (named("name=\"model\""), "--B1--\r\n".to_owned());
+        let ambiguous = |pieces: &[&String], at: usize| {
+            let text: String = pieces.iter().map(|piece| piece.as_str()).collect();
+            let (head, tail) = text.split_at(at.min(text.len()));
+            let mut form = Form::new("B1");
+            form.push(Bytes::copy_from_slice(head.as_bytes()));
+            form.push(Bytes::copy_from_slice(tail.as_bytes()));
+            form.is_ambiguous()
+        };
+        let seconds = [
+            named("name=model"),
+            named("name=\"model\"; filename=\"a\""),
+            named("name=\"mo\\del\""),
+            named("name=\"model\"; x=\";name=y\""),
+            named("name*=utf-8''%6dodel"),
+            part("Content-Disposition: form-data;\r\n name=\"model\""),
+            part("X: y\nContent-Disposition: form-data; name=\"model\""),
+        ];
+
+        for at in 0..model.len() + 90 {
+            for second in &seconds {
+                assert!(ambiguous(&[&model, second, &end], at), "{second}");
+                assert!(ambiguous(&[&model, &end, second, &end], at), "{second}");
+                assert!(!ambiguous(&[second, &end], at), "{second}");
+            }
+            let other = named("name=\"file\"; filename=\"model\"");
+            assert!(!ambiguous(&[&model, &other, &end], at));
+        }
     }
 
     #[test]

@@ -4,10 +4,12 @@
 //! client wrote them.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
 use serde::Deserialize;
+use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 /// What a JSON request body says of itself.
@@ -22,20 +24,66 @@ pub struct Peek {
     stream_options_span: Option<Range<usize>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default)]
 struct Members<'a> {
-    #[serde(borrow, default)]
     model: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     stream: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     stream_options: Option<&'a RawValue>,
 }
+
+impl<'de> Deserialize<'de> for Members<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(MembersVisitor)
+    }
+}
+
+struct MembersVisitor;
+
+impl<'de> Visitor<'de> for MembersVisitor {
+    type Value = Members<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut members = Members::default();
+        let mut models = 0;
+        while let Some(Name(name)) = map.next_key()? {
+            if name.eq_ignore_ascii_case("model") {
+                models += 1;
+                if models > 1 {
+                    return Err(A::Error::custom(
+                        "duplicate field `model` (in whatever case its letters are)",
+                    ));
+                }
+            }
+            let place = match &*name {
+                "model" => &mut members.model,
+                "stream" => &mut members.stream,
+                "stream_options" => &mut members.stream_options,
+                _ => {
+                    map.next_value::<IgnoredAny>()?;
+                    continue;
+                }
+            };
+            if place.replace(map.next_value()?).is_some() {
+                return Err(A::Error::custom(format_args!("duplicate field `{name}`")));
+            }
+        }
+        Ok(members)
+    }
+}
+
+/// A member's name, borrowed where it has no escapes.
+#[derive(Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
 impl Peek {
     /// Looks at `body`, which must be one JSON object.
     ///
-    /// A member that occurs twice is refused: two readers could take different ones.
+    /// A member that occurs twice is refused, and so is a second `model` in other letters: two readers could take
+    /// different ones, and servers written in Go take `MODEL` for `model`.
     ///
     /// # Errors
     /// The parser's word, for a 400.
@@ -157,6 +205,8 @@ mod tests {
             "3",
             "{} {}",
             "{\"model\":\"a\",\"model\":\"b\"}",
+            "{\"model\":\"a\",\"mODEl\":\"b\"}",
+            "{\"stream\":true,\"stream\":false}",
             "{\"a\":}",
             "\u{feff}{}",
         ] {

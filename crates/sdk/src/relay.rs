@@ -93,30 +93,53 @@ async fn form_model(
             break;
         };
         bytes += chunk.len();
-        form.push(chunk.clone());
+        follow(&mut form, &chunk)?;
         seen.push_back(chunk);
     }
     let model = form.model().map(str::to_owned);
-    Ok((
-        Body::stream(Box::pin(Resumed { seen, rest: body }), length),
-        model,
-    ))
+    let resumed = Resumed {
+        seen,
+        rest: body,
+        form,
+    };
+    Ok((Body::stream(Box::pin(resumed), length), model))
 }
 
-/// A body whose beginning has been looked at.
+/// Looks at the next piece of a form. Its model decides where it goes and who may send it, so there must be one alone.
+fn follow(form: &mut Form, piece: &Bytes) -> Result<(), Error> {
+    form.push(piece.clone());
+    if form.is_ambiguous() {
+        return Err(Error::invalid(
+            "ambiguous_form",
+            "model",
+            "the form has more than one `model`, or a part that cannot be read",
+        ));
+    }
+    Ok(())
+}
+
+/// A form whose beginning has been looked at, and whose rest is.
 struct Resumed {
     seen: VecDeque<Bytes>,
     rest: Body,
+    form: Form,
 }
 
 impl Stream for Resumed {
     type Item = Result<Bytes, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Option<Self::Item>> {
-        match self.seen.pop_front() {
-            Some(chunk) => Poll::Ready(Some(Ok(chunk))),
-            None => Pin::new(&mut self.rest).poll_next(cx),
+        let this = &mut *self;
+        if let Some(chunk) = this.seen.pop_front() {
+            return Poll::Ready(Some(Ok(chunk)));
         }
+        let next = task::ready!(Pin::new(&mut this.rest).poll_next(cx));
+        let followed = next.map(|piece| {
+            let piece = piece?;
+            follow(&mut this.form, &piece)?;
+            Ok(piece)
+        });
+        Poll::Ready(followed)
     }
 }
 
