@@ -5,6 +5,7 @@
 mod reduction;
 
 use aurora_chatgpt::stream::{Event, FinishReason, Handoff, StreamError, Turn, TurnOptions};
+use aurora_chatgpt::tools::{Choice, Functions, Machine, Piece};
 use reduction::{NAMES, Reduced, Transcript, reduce};
 
 #[test]
@@ -125,4 +126,29 @@ fn a_cut_answer_names_its_continuation() {
         "5d0a1c11-0a01-4b6e-8d6a-0d6a00000003"
     );
     assert_eq!(next.conversation_id, "67a1f0c2-3b44-8006-9d1e-5c0a7b21e4f0");
+}
+
+#[test]
+fn a_call_in_text_is_taken_out_and_none_of_its_tag_is_told() {
+    let body = Transcript::load("20_tool_call_text").bodies.remove(0);
+    let tool = serde_json::json!({"type": "function", "function": {"name": "get_weather"}});
+    let mut machine = Machine::new(Functions::read(&[tool]), &Choice::Auto);
+    let mut turn = Turn::new(TurnOptions::default());
+
+    let mut pieces = Vec::new();
+    for byte in body.chunks(1) {
+        for event in turn.feed(byte) {
+            if let Event::Text(text) = event {
+                pieces.extend(machine.push(&text));
+            }
+        }
+    }
+    pieces.extend(machine.finish());
+
+    assert_eq!(pieces.remove(0), Piece::Text("Let me look.".to_owned()));
+    let [Piece::Call(call)] = pieces.as_slice() else {
+        unreachable!("{pieces:?}")
+    };
+    assert_eq!(call.name, "get_weather");
+    assert_eq!(call.arguments, "{\"city\":\"Paris\",\"unit\":\"celsius\"}");
 }
