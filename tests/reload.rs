@@ -1,6 +1,6 @@
 //! Hot reload: whatever happens to the files, the result is the last good content and never an outage.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aurora_testkit::{Aurora, FakeUpstream, Reply, Step, eventually};
 
@@ -426,4 +426,23 @@ async fn a_failing_assertion_blocks_the_reload() {
 
     assert!(error.contains("AUR0303"), "{error}");
     assert_eq!(aurora.chat("hi").await.status(), 200);
+}
+
+#[tokio::test]
+async fn changed_clocks_hold_for_the_next_connection() {
+    let upstream = FakeUpstream::start().await;
+    let with_idle = |idle: &str| format!("[server]\nidle = \"{idle}\"\n{}", config(&upstream, ""));
+    let aurora = aurora(&with_idle("60s")).start().await;
+
+    aurora.write("aurora.toml", with_idle("200ms"));
+    aurora.wait_for_generation(2).await;
+    let mut client = aurora.raw().await;
+    client
+        .send("GET /v1/ping HTTP/1.1\r\nhost: x\r\n\r\n")
+        .await;
+    client.read_until("}").await;
+
+    let began = Instant::now();
+    client.read_to_end().await;
+    assert!(began.elapsed() < Duration::from_secs(5));
 }

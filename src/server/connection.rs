@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt};
 use futures_util::task::AtomicWaker;
@@ -61,7 +62,8 @@ const HTTP2: usize = usize::MAX / 2;
 /// What all connections of a listener share.
 pub(super) struct Connections {
     pub(super) service: Service,
-    pub(super) clocks: Clocks,
+    /// Each connection keeps those that it began with.
+    pub(super) clocks: Arc<ArcSwap<Clocks>>,
     pub(super) local: SocketAddr,
     /// Fires when kept-alive connections must end and running requests be their last.
     pub(super) close: CancellationToken,
@@ -76,17 +78,18 @@ impl Connections {
         remote: SocketAddr,
         tls: Option<Arc<TlsAcceptor>>,
     ) {
+        let clocks = **self.clocks.load();
         let Some(tls) = tls else {
-            return self.http(socket, remote, Scheme::HTTP).await;
+            return self.http(socket, remote, Scheme::HTTP, clocks).await;
         };
-        match timeout(self.clocks.header_read, tls.accept(socket)).await {
-            Ok(Ok(stream)) => self.http(stream, remote, Scheme::HTTPS).await,
+        match timeout(clocks.header_read, tls.accept(socket)).await {
+            Ok(Ok(stream)) => self.http(stream, remote, Scheme::HTTPS, clocks).await,
             Ok(Err(error)) => tracing::debug!(%remote, %error, "TLS handshake failed"),
             Err(_) => tracing::debug!(%remote, "TLS handshake timed out"),
         }
     }
 
-    async fn http<S>(&self, stream: S, remote: SocketAddr, scheme: Scheme)
+    async fn http<S>(&self, stream: S, remote: SocketAddr, scheme: Scheme, clocks: Clocks)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -95,8 +98,8 @@ impl Connections {
         let handler = self
             .service
             .hyper_handler(local, remote.into(), scheme, None, control, None);
-        let io = TokioIo::new(ClockedIo::new(stream, Arc::clone(&busy), self.clocks));
-        let builder = self.builder();
+        let io = TokioIo::new(ClockedIo::new(stream, Arc::clone(&busy), clocks));
+        let builder = self.builder(clocks);
         let mut connection = pin!(builder.serve_connection(io, Counted { handler, busy }));
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
@@ -110,7 +113,7 @@ impl Connections {
         }
     }
 
-    fn builder(&self) -> auto::Builder<Tracked> {
+    fn builder(&self, clocks: Clocks) -> auto::Builder<Tracked> {
         let mut builder = auto::Builder::new(Tracked(self.tasks.clone()));
         builder
             .http1()
@@ -124,8 +127,8 @@ impl Connections {
             .timer(TokioTimer::new())
             .max_concurrent_streams(MAX_STREAMS)
             .max_header_list_size(u32::try_from(MAX_HEAD).unwrap_or(u32::MAX))
-            .keep_alive_interval(self.clocks.idle / 4)
-            .keep_alive_timeout(self.clocks.header_read);
+            .keep_alive_interval(clocks.idle / 4)
+            .keep_alive_timeout(clocks.header_read);
         builder
     }
 }

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use salvo::{Router, Service};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio_rustls::TlsAcceptor;
@@ -34,6 +34,15 @@ pub(crate) struct Serve<H> {
     pub(crate) tls: Option<TlsAcceptor>,
 }
 
+impl<H> Serve<H> {
+    fn clocks(&self) -> Clocks {
+        Clocks {
+            header_read: self.header_read,
+            idle: self.idle,
+        }
+    }
+}
+
 /// An address as configured, and how often it was listed before: port 0 gives another port each time.
 type Place = (String, usize);
 
@@ -47,6 +56,8 @@ pub(crate) struct Listeners {
 struct Running {
     local: SocketAddr,
     close: CancellationToken,
+    /// Of the connections to come.
+    clocks: Arc<ArcSwap<Clocks>>,
     tls: Option<Arc<ArcSwapOption<TlsAcceptor>>>,
 }
 
@@ -86,7 +97,7 @@ impl Listeners {
         Ok(Bound { new })
     }
 
-    /// Serves on `bound`, gives all listeners the certificate, and drains those that are not in `addresses`.
+    /// Serves on `bound`, gives all listeners clocks and certificate, and drains those that are not in `addresses`.
     ///
     /// # Errors
     /// Where a socket fails at the last moment.
@@ -104,6 +115,7 @@ impl Listeners {
             self.running.insert(place, running);
         }
         for running in self.running.values() {
+            running.clocks.store(Arc::new(serve.clocks()));
             if let (Some(cell), Some(tls)) = (&running.tls, &serve.tls) {
                 cell.store(Some(Arc::new(tls.clone())));
             }
@@ -175,22 +187,25 @@ where
 {
     let local = listener.local_addr()?;
     let close = CancellationToken::new();
+    let clocks = Arc::new(ArcSwap::from_pointee(serve.clocks()));
     let tls = serve
         .tls
         .clone()
         .map(|tls| Arc::new(ArcSwapOption::from_pointee(tls)));
     let connections = Arc::new(Connections {
         service: Service::new(Router::with_path("{**path}").goal(serve.handler.clone())),
-        clocks: Clocks {
-            header_read: serve.header_read,
-            idle: serve.idle,
-        },
+        clocks: Arc::clone(&clocks),
         local,
         close: close.clone(),
         tasks: tasks.clone(),
     });
     tasks.spawn(accept(listener, connections, tls.clone()));
-    Ok(Running { local, close, tls })
+    Ok(Running {
+        local,
+        close,
+        clocks,
+        tls,
+    })
 }
 
 /// Accepts until the listener closes; its socket closes with it.
