@@ -12,6 +12,10 @@ const TABLE: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("state");
 /// The most that is kept, bytes of values.
 const MAX_BYTES: u64 = 1024 * 1024 * 1024;
 
+/// What is kept of the file in memory, bytes. The store's own default is a gibibyte, which looks like a leak; values are
+/// written once and seldom read, so little is gained by more.
+const CACHE_BYTES: usize = 4 * 1024 * 1024;
+
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Embedded {
@@ -22,7 +26,10 @@ pub(super) struct Embedded {
 impl Embedded {
     /// Opens or makes the file and forgets what has expired.
     pub(super) fn open(path: &Path, now: u64) -> Result<Self, redb::Error> {
-        let database = Database::create(path)?;
+        make_private(path)?;
+        let database = Database::builder()
+            .set_cache_size(CACHE_BYTES)
+            .create(path)?;
         let embedded = Self {
             database,
             bytes: AtomicU64::new(0),
@@ -97,6 +104,18 @@ impl Embedded {
         self.bytes.store(bytes, Ordering::Relaxed);
         Ok(())
     }
+}
+
+/// The file holds what clients said: its owner alone may read it, whatever the umask.
+fn make_private(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+    let file = std::fs::OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(path)?;
+    file.set_permissions(std::fs::Permissions::from_mode(0o600))
 }
 
 /// Expiry and value; a damaged entry has expired.

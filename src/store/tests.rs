@@ -1,3 +1,5 @@
+use std::os::unix::fs::PermissionsExt;
+
 use super::*;
 
 async fn behaves(store: Store) {
@@ -58,6 +60,11 @@ async fn the_file_survives_the_process_and_is_used_by_one_at_a_time() {
         .await
         .unwrap();
 
+    let mode = std::fs::metadata(folder.join(FILE_NAME))
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o600);
     let second = Store::open(&folder);
     drop(store);
     let third = Store::open(&folder);
