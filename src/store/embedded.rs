@@ -9,7 +9,7 @@ use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 /// Key to expiry (ms since 1970, eight bytes, big endian) and value.
 const TABLE: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("state");
 
-/// The most that is kept, bytes of values.
+/// The most that is kept, bytes of values; beyond it, what would expire first goes first.
 const MAX_BYTES: u64 = 1024 * 1024 * 1024;
 
 /// What is kept of the file in memory, bytes. The store's own default is a gibibyte, which looks like a leak; values are
@@ -21,11 +21,17 @@ const CACHE_BYTES: usize = 4 * 1024 * 1024;
 pub(super) struct Embedded {
     database: Database,
     bytes: AtomicU64,
+    max_bytes: u64,
 }
 
 impl Embedded {
     /// Opens or makes the file and forgets what has expired.
     pub(super) fn open(path: &Path, now: u64) -> Result<Self, redb::Error> {
+        Self::bounded(path, now, MAX_BYTES)
+    }
+
+    /// As [`Self::open`], with another bound.
+    pub(super) fn bounded(path: &Path, now: u64, max_bytes: u64) -> Result<Self, redb::Error> {
         make_private(path)?;
         let database = Database::builder()
             .set_cache_size(CACHE_BYTES)
@@ -33,8 +39,9 @@ impl Embedded {
         let embedded = Self {
             database,
             bytes: AtomicU64::new(0),
+            max_bytes,
         };
-        embedded.sweep(now)?;
+        embedded.forget_until(now)?;
         Ok(embedded)
     }
 
@@ -55,13 +62,8 @@ impl Embedded {
         until: u64,
         now: u64,
     ) -> Result<(), redb::Error> {
-        if self.bytes.load(Ordering::Relaxed) + value.len() as u64 > MAX_BYTES {
-            self.sweep(now)?;
-        }
-        if self.bytes.load(Ordering::Relaxed) + value.len() as u64 > MAX_BYTES {
-            return Err(redb::Error::Io(std::io::Error::other(
-                "the state file is at its limit of 1 GiB",
-            )));
+        if self.bytes.load(Ordering::Relaxed) + value.len() as u64 > self.max_bytes {
+            self.make_room(now)?;
         }
         let entry = [until.to_be_bytes().as_slice(), value].concat();
         let transaction = self.database.begin_write()?;
@@ -89,11 +91,39 @@ impl Embedded {
         Ok(removed.is_some())
     }
 
-    fn sweep(&self, now: u64) -> Result<(), redb::Error> {
+    /// Forgets what has expired, and then what would expire first, until an eighth is free.
+    fn make_room(&self, now: u64) -> Result<(), redb::Error> {
+        self.forget_until(now)?;
+        let mut excess = self
+            .bytes
+            .load(Ordering::Relaxed)
+            .saturating_sub(self.max_bytes - self.max_bytes / 8);
+        if excess == 0 {
+            return Ok(());
+        }
+        let mut order = Vec::new();
+        for entry in self.database.begin_read()?.open_table(TABLE)?.iter()? {
+            let (_, entry) = entry?;
+            order.push((split(entry.value()).0, entry.value().len() as u64));
+        }
+        order.sort_unstable();
+        let mut until = now;
+        for (expiry, bytes) in order {
+            if excess == 0 {
+                break;
+            }
+            until = expiry;
+            excess = excess.saturating_sub(bytes);
+        }
+        self.forget_until(until)
+    }
+
+    /// Forgets what expires at `time` or before.
+    fn forget_until(&self, time: u64) -> Result<(), redb::Error> {
         let transaction = self.database.begin_write()?;
         let bytes = {
             let mut table = transaction.open_table(TABLE)?;
-            table.retain(|_, entry| split(entry).0 > now)?;
+            table.retain(|_, entry| split(entry).0 > time)?;
             let mut bytes = 0;
             for entry in table.iter()? {
                 bytes += entry?.1.value().len() as u64;

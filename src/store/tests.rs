@@ -89,3 +89,22 @@ fn memory_makes_room_for_new_values() {
     assert_eq!(memory.get("k0", 0), None);
     assert!(memory.get("k19", 0).is_some());
 }
+
+#[test]
+fn the_file_makes_room_for_new_values() {
+    let folder = folder("room");
+    let path = folder.join(FILE_NAME);
+    let embedded = Embedded::bounded(&path, 0, 1000).unwrap();
+
+    for index in 0..20 {
+        let until = 1000 + index;
+        embedded
+            .put(&format!("k{index}"), &[0; 92], until, 0)
+            .unwrap();
+    }
+
+    assert_eq!(embedded.get("k0", 0).unwrap(), None);
+    assert!(embedded.get("k19", 0).unwrap().is_some());
+    assert!(embedded.get("k15", 0).unwrap().is_some());
+    std::fs::remove_dir_all(folder).unwrap();
+}
