@@ -4,8 +4,11 @@
 //! and roles are skipped) and writing is small. A browser challenge is recognised and reported, never answered.
 
 pub mod citations;
+pub mod credential;
 pub mod fault;
 pub mod model;
 pub mod request;
 pub mod stream;
 pub mod tools;
+pub mod upload;
+pub mod voice;
