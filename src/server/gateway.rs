@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use aurora_config::Match;
 use aurora_sdk::{Context, Error, ErrorKind, Origin, Params, Request, Response};
 use futures_util::FutureExt;
-use http::header::{ALLOW, AUTHORIZATION, CONTENT_LENGTH, HeaderValue};
+use http::header::{ALLOW, AUTHORIZATION, CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODING};
 use http::{HeaderMap, Method, StatusCode};
 use salvo::{Depot, FlowCtrl, async_trait};
 use serde_json::json;
@@ -252,9 +252,11 @@ fn take_request(
     let server = &snapshot.config().server;
     let max_body = route.settings.max_body.unwrap_or(server.max_body);
     let max_upload = route.settings.max_body.unwrap_or(server.max_upload);
+    // A length beside a transfer coding means nothing.
     let length = request
         .headers()
         .get(CONTENT_LENGTH)
+        .filter(|_| !request.headers().contains_key(TRANSFER_ENCODING))
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.parse().ok());
     let body = request_body::bounded(

@@ -45,7 +45,10 @@ pub(crate) fn relay(
         body,
     } = answer;
     let mut shown = headers::to_client(&headers);
-    let events = is_event_stream(&headers)
+    if status == StatusCode::NO_CONTENT {
+        shown.remove(CONTENT_LENGTH);
+    }
+    let events = is_event_stream(&shown)
         .then(|| dialect::end_of(watching.operation, upstream.done_marker()));
     if events.is_some() {
         shown.insert(

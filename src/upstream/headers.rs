@@ -4,7 +4,7 @@ use http::HeaderMap;
 use http::header::{
     ACCEPT, ACCEPT_ENCODING, ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING,
     CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderName, HeaderValue,
-    LAST_MODIFIED, RANGE, RETRY_AFTER,
+    LAST_MODIFIED, RANGE, RETRY_AFTER, TRANSFER_ENCODING,
 };
 
 /// Client headers that every upstream gets.
@@ -65,6 +65,8 @@ pub(crate) fn to_upstream(offered: &HeaderMap, forward: &[String]) -> HeaderMap 
 }
 
 /// What the client sees of an upstream's headers.
+///
+/// A length beside a transfer coding means nothing (RFC 9112 §6.3), and `identity` says nothing.
 pub(crate) fn to_client(answered: &HeaderMap) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(answered.len().min(16));
     for (name, value) in answered {
@@ -81,6 +83,15 @@ pub(crate) fn to_client(answered: &HeaderMap) -> HeaderMap {
                 value.clone(),
             );
         }
+    }
+    if answered.contains_key(TRANSFER_ENCODING) {
+        headers.remove(CONTENT_LENGTH);
+    }
+    if headers
+        .get(CONTENT_ENCODING)
+        .is_some_and(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity"))
+    {
+        headers.remove(CONTENT_ENCODING);
     }
     headers
 }

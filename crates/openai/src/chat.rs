@@ -2,7 +2,7 @@
 //!
 //! Members that this version does not know ride along in `rest`, so nothing that a client or server adds is lost.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 /// A chat request.
@@ -60,17 +60,26 @@ pub struct FunctionCall {
     pub arguments: String,
 }
 
+/// What servers leave out they also send as null.
+fn or_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Default + Deserialize<'de>,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
 /// One event of a streamed answer.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ChatChunk {
     /// `chatcmpl-...`, the same in all chunks.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub id: String,
     /// The model that answers.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub model: String,
     /// What is new; empty in the usage chunk.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub choices: Vec<ChunkChoice>,
     /// Token counts, in the last chunk.
     #[serde(default)]
@@ -81,10 +90,10 @@ pub struct ChatChunk {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ChunkChoice {
     /// Which of the `n` answers.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub index: u32,
     /// The addition.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub delta: Delta,
     /// `stop`, `length`, `tool_calls` or `content_filter`, once.
     #[serde(default)]
@@ -106,9 +115,12 @@ pub struct Delta {
     /// More of the model's refusal.
     #[serde(default)]
     pub refusal: Option<String>,
-    /// More of the model's reasoning, as `vLLM`, `DeepSeek` and others send it.
-    #[serde(default, alias = "reasoning")]
+    /// More of the model's reasoning, as `DeepSeek` and others send it.
+    #[serde(default)]
     pub reasoning_content: Option<String>,
+    /// The same, as `vLLM` and `OpenRouter` send it; some servers send both.
+    #[serde(default)]
+    pub reasoning: Option<String>,
     /// Pieces of function calls.
     #[serde(default)]
     pub tool_calls: Option<Vec<ToolCallDelta>>,
@@ -118,7 +130,7 @@ pub struct Delta {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ToolCallDelta {
     /// Which call of the answer.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub index: u32,
     /// `call_...`, in the first piece.
     #[serde(default)]
@@ -143,13 +155,13 @@ pub struct FunctionDelta {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
     /// Tokens of the conversation sent.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub prompt_tokens: u64,
     /// Tokens of the answer.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub completion_tokens: u64,
     /// Both.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub total_tokens: u64,
     /// Parts of the prompt.
     #[serde(default)]

@@ -114,7 +114,8 @@ fn events(body: Body) -> ChatStream {
                 if event.data == DONE {
                     reading.over = true;
                 }
-                if reading.over {
+                // Some servers keep a stream alive with events that say nothing.
+                if reading.over || event.data.is_empty() {
                     continue;
                 }
                 return Ok(Some((chunk(&event)?, reading)));

@@ -128,7 +128,7 @@ impl Answer {
 
     fn choice(&mut self, choice: ChunkChoice) {
         let delta = choice.delta;
-        if let Some(reasoning) = delta.reasoning_content {
+        if let Some(reasoning) = delta.reasoning_content.or(delta.reasoning) {
             self.write(Kind::Reasoning, &reasoning, &[]);
         }
         if let Some(content) = delta.content {
