@@ -10,6 +10,7 @@ mod growth;
 mod message;
 mod picture;
 mod pointer;
+mod saved;
 mod turn;
 mod typed;
 
@@ -20,4 +21,5 @@ pub use event::{
 };
 pub use frames::{Frame, Frames, MAX_EVENT_BYTES, Payload};
 pub use picture::Picture;
+pub use saved::Saved;
 pub use turn::{Continuation, MAX_TURN_BYTES, Turn, TurnOptions};

@@ -69,7 +69,8 @@ fn a_cut_stream_never_looks_finished() {
             .filter_map(|mark| text.find(mark))
             .min()
             .unwrap();
-        for at in (0..end).step_by(13) {
+        // all bytes of the short ones; the time grows with the square
+        for at in (0..end).step_by(1 + end / 700) {
             let mut turn = Turn::new(TurnOptions::default());
             let (head, _) = body.split_at(at);
             turn.feed(head);

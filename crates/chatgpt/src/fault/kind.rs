@@ -33,6 +33,10 @@ pub enum FaultKind {
     Busy,
     /// The account may make no more pictures for now.
     ImageLimit,
+    /// No picture came, and no reason that is known.
+    ImageFailed,
+    /// The picture was not ready in time.
+    ImageTimeout,
     /// The content is against the service's policy.
     ContentPolicy,
     /// The service failed.
@@ -88,6 +92,8 @@ impl FaultKind {
             | Self::Truncated
             | Self::StreamError
             | Self::EmptyAnswer
+            | Self::ImageFailed
+            | Self::ImageTimeout
             | Self::TooLarge => Blame::Upstream,
         }
     }
@@ -109,6 +115,8 @@ impl FaultKind {
             Self::ModelCap | Self::RateLimited => "upstream_rate_limited",
             Self::Busy => "upstream_busy",
             Self::ImageLimit => "image_rate_limit",
+            Self::ImageFailed => "image_generation_failed",
+            Self::ImageTimeout => "image_generation_timeout",
             Self::ContentPolicy => "content_policy_violation",
             Self::ServerError => "upstream_server_error",
             Self::Unexpected => "upstream_unexpected_response",
@@ -127,6 +135,7 @@ impl FaultKind {
             Self::ConversationNotFound | Self::NotFound => 404,
             Self::TooLong | Self::ContentPolicy => 400,
             Self::ModelCap | Self::RateLimited | Self::Busy | Self::ImageLimit => 429,
+            Self::ImageTimeout => 504,
             _ => 502,
         }
     }
@@ -134,6 +143,7 @@ impl FaultKind {
     /// The `type` of the client's error.
     pub fn error_type(self) -> &'static str {
         match self.status() {
+            _ if self == Self::ContentPolicy => "image_generation_user_error",
             429 => "rate_limit_error",
             400 | 404 => "invalid_request_error",
             _ => "upstream_error",

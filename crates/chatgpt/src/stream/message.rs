@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::event::ToolFault;
 use super::growth::Growth;
 use super::picture::Picture;
 use crate::citations::{Renderer, Sources};
@@ -67,6 +68,8 @@ pub(super) enum Origin {
     Turn,
     /// Of the request; the service repeats it.
     Request,
+    /// Of the request too, said by the assistant there.
+    RequestAnswer,
 }
 
 type Message = Map<String, Value>;
@@ -138,10 +141,9 @@ impl Kind {
 impl Record {
     /// Reads everything but the content.
     pub(super) fn read_envelope(&mut self, message: &Message) {
-        self.kind = if self.origin == Origin::Request {
-            Kind::Hidden
-        } else {
-            Kind::of(message)
+        self.kind = match self.origin {
+            Origin::Turn => Kind::of(message),
+            Origin::Request | Origin::RequestAnswer => Kind::Hidden,
         };
         self.finished = text(message, "status").is_some_and(|s| s.starts_with("finished"));
         self.end_turn = message.get("end_turn").and_then(Value::as_bool) == Some(true);
@@ -160,19 +162,11 @@ impl Record {
         self.renderer.learn(known)
     }
 
-    /// Reads the pictures that the message shows; a preview that was replaced is gone, uploads are no results.
+    /// Reads the pictures that the message shows; a preview that was replaced is gone.
     pub(super) fn read_pictures(&mut self, message: &Message) {
-        let from_tool = role(message) == "tool";
-        if self.origin == Origin::Request || !(from_tool || role(message) == "assistant") {
-            return;
+        if self.origin == Origin::Turn {
+            self.pictures = pictures(message, &self.id);
         }
-        let by_image_tool = matches!(author(message, "name"), "dalle.text2im" | "t2uay3k.sj1i4kz");
-        let hidden = is_set(message, "is_visually_hidden_from_conversation");
-        self.pictures = parts(message)
-            .filter_map(|part| Picture::read(part, &self.id))
-            .filter(|picture| !from_tool || by_image_tool || picture.gen_id.is_some())
-            .map(|picture| Picture { hidden, ..picture })
-            .collect();
     }
 
     /// Whether it goes on with an answer that was cut.
@@ -183,6 +177,32 @@ impl Record {
     /// A visible answer that is complete and ends the turn.
     pub(super) fn ends_turn(&self) -> bool {
         self.kind == Kind::Answer && self.finished && self.end_turn
+    }
+}
+
+/// The pictures that a message shows: those of tools that make pictures, and those of answers. Uploads are no results.
+pub(super) fn pictures(message: &Message, id: &str) -> Vec<Picture> {
+    let from_tool = role(message) == "tool";
+    if !(from_tool || role(message) == "assistant") {
+        return Vec::new();
+    }
+    let by_image_tool = matches!(author(message, "name"), "dalle.text2im" | "t2uay3k.sj1i4kz");
+    let hidden = is_set(message, "is_visually_hidden_from_conversation");
+    parts(message)
+        .filter_map(|part| Picture::read(part, id))
+        .filter(|picture| !from_tool || by_image_tool || picture.gen_id.is_some())
+        .map(|picture| Picture { hidden, ..picture })
+        .collect()
+}
+
+/// What a failed tool says.
+pub(super) fn tool_fault(message: &Message) -> ToolFault {
+    let content = message.get("content").and_then(Value::as_object);
+    let of = |key: &str| content.and_then(|content| text(content, key)).unwrap_or("");
+    ToolFault {
+        tool: author(message, "name").to_owned(),
+        name: of("name").to_owned(),
+        text: of("text").to_owned(),
     }
 }
 

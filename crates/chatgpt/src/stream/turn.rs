@@ -6,9 +6,9 @@ mod messages;
 use serde_json::{Map, Value};
 
 use super::document::{Content, Document, Touched};
-use super::event::{Event, StreamError};
+use super::event::{Event, StreamError, ToolFault};
 use super::frames::{Frame, Frames, Payload};
-use super::message::{Record, text};
+use super::message::{Origin, Record, text};
 use super::typed::{self, Meaning};
 use crate::citations::Citations;
 
@@ -58,6 +58,8 @@ pub struct Turn {
     /// A picture in the making.
     task: Option<Elsewhere>,
     told: Told,
+    /// The last failure of a tool.
+    fault: Option<ToolFault>,
     /// Several answers are in the stream.
     many: bool,
     /// Moderation ended the turn.
@@ -106,6 +108,7 @@ impl Turn {
             handoff: None,
             task: None,
             told: Told::default(),
+            fault: None,
             many: false,
             blocked: false,
             phase: Phase::Open,
@@ -156,6 +159,18 @@ impl Turn {
     /// The model that answers, once a frame told it.
     pub fn model(&self) -> Option<&str> {
         self.model.as_deref()
+    }
+
+    /// The last failure of one of the service's tools.
+    pub fn tool_fault(&self) -> Option<&ToolFault> {
+        self.fault.as_ref()
+    }
+
+    /// The assistant's message of the request that the service repeated: what speech is made from.
+    pub fn repeated_answer_id(&self) -> Option<&str> {
+        let mut records = self.records.iter();
+        let found = records.find(|record| record.origin == Origin::RequestAnswer)?;
+        Some(&found.id)
     }
 
     /// Frames and operations that could not be read or applied, for logs.

@@ -111,10 +111,7 @@ impl Turn {
                 task_id: task.id,
             });
         }
-        let faulty = self
-            .records
-            .iter()
-            .any(|record| record.kind == Kind::ToolFault);
+        let faulty = self.fault.is_some();
         let has_text = !self.answer().trim().is_empty();
         if has_text || has_pictures || faulty {
             return Event::Finish(self.reason());

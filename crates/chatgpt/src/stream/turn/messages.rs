@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::super::document::{Content, Touched};
-use super::super::event::{Event, StreamError, ToolFault};
+use super::super::event::{Event, StreamError};
 use super::super::message::{self, Kind, Origin, Record, Said, text};
 use super::super::typed;
 use super::{Elsewhere, MAX_TURN_BYTES, Turn};
@@ -89,6 +89,9 @@ impl Turn {
         if let Some(model) = model {
             self.serve(&model, out);
         }
+        if let Some(Event::ToolFault(fault)) = &aside {
+            self.fault = Some(fault.clone());
+        }
         out.extend(aside);
         self.show(index, freed, out);
         match kind {
@@ -109,10 +112,10 @@ impl Turn {
         }
         let id = id.to_owned();
         let is_sent = self.sent_ids.contains(&id) || message::looks_repeated(message);
-        let origin = if is_sent {
-            Origin::Request
-        } else {
-            Origin::Turn
+        let origin = match (is_sent, message::role(message)) {
+            (false, _) => Origin::Turn,
+            (true, "assistant") => Origin::RequestAnswer,
+            (true, _) => Origin::Request,
         };
         self.records.push(Record {
             id,
@@ -260,18 +263,12 @@ fn grow(
 
 /// What a message says beside text and reasoning.
 fn aside(kind: Kind, id: &str, message: &Map<String, Value>) -> Option<Event> {
-    let content = message.get("content").and_then(Value::as_object);
-    let of = |key: &str| content.and_then(|content| text(content, key)).unwrap_or("");
     match kind {
         Kind::ToolUse => Some(Event::ToolUse {
             recipient: text(message, "recipient").unwrap_or("").to_owned(),
             message_id: id.to_owned(),
         }),
-        Kind::ToolFault => Some(Event::ToolFault(ToolFault {
-            tool: message::author(message, "name").to_owned(),
-            name: of("name").to_owned(),
-            text: of("text").to_owned(),
-        })),
+        Kind::ToolFault => Some(Event::ToolFault(message::tool_fault(message))),
         _ => None,
     }
 }
