@@ -31,6 +31,10 @@ pub struct Machine {
     inside: Option<Inside>,
     /// An element began behind a fence: the one after it goes too.
     fenced: bool,
+    /// Blanks and a fence before the element: gone if it is one, text if not.
+    before: String,
+    /// What is held begins a line.
+    begins_line: bool,
     given: Vec<Call>,
 }
 
@@ -52,6 +56,8 @@ impl Machine {
             held: String::new(),
             inside: None,
             fenced: false,
+            before: String::new(),
+            begins_line: true,
             given: Vec::new(),
         }
     }
@@ -110,19 +116,26 @@ impl Machine {
             let at = from + at;
             let (before, rest) = self.held.split_at(at);
             let found = tag::read(rest);
-            let keep = || before.get(..tail(before)).unwrap_or_default();
+            let keep = || {
+                before
+                    .get(..tail(before, self.begins_line))
+                    .unwrap_or_default()
+            };
             match found {
                 Tag::None => from = at + 1,
                 Tag::Partial => {
                     let length = keep().len();
                     say(keep(), out);
+                    self.begins_line &= length == 0;
                     self.held.drain(..length);
                     return false;
                 }
                 Tag::Open(length) => {
                     say(keep(), out);
-                    let cut = before.get(tail(before)..).unwrap_or_default();
-                    self.fenced = cut.contains(FENCE);
+                    let cut = before
+                        .get(tail(before, self.begins_line)..)
+                        .unwrap_or_default();
+                    self.before = cut.to_owned();
                     self.held.drain(..at);
                     self.inside = Some(Inside {
                         tag: length,
@@ -134,13 +147,15 @@ impl Machine {
                 }
                 Tag::Close(length) => {
                     say(before, out);
+                    self.begins_line = true;
                     self.held.drain(..at + length);
                     return true;
                 }
             }
         }
-        let keep = tail(&self.held);
+        let keep = tail(&self.held, self.begins_line);
         say(self.held.get(..keep).unwrap_or_default(), out);
+        self.begins_line &= keep == 0;
         self.held.drain(..keep);
         false
     }
@@ -173,6 +188,7 @@ impl Machine {
                     .get(inside.tag..inside.scanned)
                     .unwrap_or_default();
                 if !between.trim().is_empty() {
+                    say(&std::mem::take(&mut self.before), out);
                     say(self.held.get(..inside.scanned).unwrap_or_default(), out);
                 }
                 self.held.drain(..inside.scanned);
@@ -188,12 +204,15 @@ impl Machine {
                 let after = self.held.split_off(inside.scanned + length);
                 let whole = std::mem::replace(&mut self.held, after);
                 self.inside = None;
+                self.begins_line = true;
                 let element = whole.get(inside.tag..inside.scanned).unwrap_or_default();
                 self.element(element, &whole, out);
                 true
             }
             _ if self.held.len() > MAX_ELEMENT_BYTES => {
+                say(&std::mem::take(&mut self.before), out);
                 say(&std::mem::take(&mut self.held), out);
+                self.begins_line = true;
                 self.inside = None;
                 false
             }
@@ -206,8 +225,11 @@ impl Machine {
 
     fn element(&mut self, element: &str, whole: &str, out: &mut Vec<Piece>) {
         let Some(calls) = call::read(element, &self.functions) else {
+            say(&std::mem::take(&mut self.before), out);
             return say(whole, out);
         };
+        self.fenced = self.before.contains(FENCE);
+        self.before.clear();
         for call in calls {
             if !self.given.contains(&call) {
                 self.given.push(call.clone());
@@ -235,13 +257,14 @@ fn say(text: &str, out: &mut Vec<Piece>) {
 }
 
 /// Where the tail begins that goes with an element: blanks, and a code fence that a line begins with.
-fn tail(text: &str) -> usize {
+fn tail(text: &str, begins_line: bool) -> usize {
     let trimmed = text.trim_end();
     let line = trimmed.rfind('\n').map_or(0, |at| at + 1);
     let last = trimmed.get(line..).unwrap_or_default().trim_start();
     let word = last.trim_start_matches('`');
     let ticks = last.len() - word.len();
     let is_fence = match ticks {
+        _ if line == 0 && !begins_line => false,
         0 => false,
         1 | 2 => word.is_empty(),
         _ => {

@@ -135,6 +135,11 @@ fn odd_elements() -> Vec<Row> {
             "```rust\nfn main() {}\n```\n",
             vec![],
         ),
+        (
+            "```\n<tool_call>no</tool_call>\n```",
+            "```\n<tool_call>no</tool_call>\n```",
+            vec![],
+        ),
     ]
 }
 
