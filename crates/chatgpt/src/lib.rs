@@ -9,6 +9,7 @@ pub mod fault;
 pub mod image;
 pub mod model;
 pub mod request;
+pub mod stop;
 pub mod stream;
 pub mod tools;
 pub mod upload;

@@ -31,20 +31,10 @@ fn format(rest: &Map<String, Value>) -> Option<String> {
     }
 }
 
-/// The texts at which an answer stops; they are to be enforced locally as well.
+/// The texts at which an answer stops; [`crate::stop::Stops`] enforces them.
 fn stop(rest: &Map<String, Value>) -> Option<String> {
-    let texts: Vec<String> = match rest.get("stop")? {
-        Value::String(text) => vec![text.clone()],
-        Value::Array(list) => list
-            .iter()
-            .filter_map(Value::as_str)
-            .map(str::to_owned)
-            .collect(),
-        _ => return None,
-    };
-    let quoted: Vec<String> = texts
+    let quoted: Vec<String> = crate::stop::texts(rest.get("stop"))
         .into_iter()
-        .filter(|text| !text.is_empty())
         .map(|text| Value::from(text).to_string())
         .collect();
     (!quoted.is_empty()).then(|| {
