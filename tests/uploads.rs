@@ -138,6 +138,23 @@ async fn a_client_that_stops_sending_is_told_so() {
 }
 
 #[tokio::test]
+async fn uploads_do_not_share_connections_that_may_be_closing() {
+    let upstream = FakeUpstream::start().await;
+    let aurora = in_front_of(&upstream).start().await;
+    assert_eq!(aurora.chat("hi").await.status(), 200);
+    assert_eq!(aurora.chat("hi").await.status(), 200);
+    assert_eq!(upstream.connections(), 1);
+
+    let mut client = aurora.raw().await;
+    client.send(upload_head(3)).await;
+    client.send("123").await;
+    client.read_to_end().await;
+
+    assert_eq!(upstream.last().target, "/v1/files");
+    assert_eq!(upstream.connections(), 2);
+}
+
+#[tokio::test]
 async fn a_long_upload_is_not_a_slow_upstream() {
     let upstream = FakeUpstream::start().await;
     let text = config(&upstream, "timeouts = { first_byte = \"300ms\" }");

@@ -21,10 +21,14 @@ pub(super) fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
 
 /// Adds what the page at the request's origin needs to read the answer, if it may.
 pub(super) fn allow(origins: &[String], asked: &HeaderMap, answer: &mut HeaderMap) -> bool {
+    let any = origins.iter().any(|allowed| allowed == "*");
+    if !any && !origins.is_empty() {
+        // Also where no origin asks: a cache must not give that answer to a page.
+        answer.append(VARY, HeaderValue::from_static("origin"));
+    }
     let Some(origin) = asked.get(ORIGIN) else {
         return false;
     };
-    let any = origins.iter().any(|allowed| allowed == "*");
     if !any
         && !origins
             .iter()
@@ -42,9 +46,6 @@ pub(super) fn allow(origins: &[String], asked: &HeaderMap, answer: &mut HeaderMa
         ACCESS_CONTROL_EXPOSE_HEADERS,
         HeaderValue::from_static(EXPOSED),
     );
-    if !any {
-        answer.append(VARY, HeaderValue::from_static("origin"));
-    }
     true
 }
 

@@ -22,7 +22,11 @@ const MAX_HEADERS: usize = 200;
 /// A client for one upstream: its connections, proxy and clocks.
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
-    inner: reqwest::Client,
+    /// For bodies that can be sent again: keeps connections for the next request.
+    pooled: reqwest::Client,
+    /// For streamed bodies, each on a connection of its own: a kept one may be closing just then, and what was sent of
+    /// the stream into it would be gone.
+    fresh: reqwest::Client,
     timeouts: Timeouts,
 }
 
@@ -36,27 +40,14 @@ impl Client {
         proxy: Option<&Url>,
         timeouts: &Timeouts,
     ) -> Result<Self, String> {
-        let mut builder = reqwest::Client::builder()
-            .user_agent(concat!("aurora/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(timeouts.connect)
-            .tcp_nodelay(true)
-            .pool_idle_timeout(POOL_IDLE)
-            .http1_max_headers(MAX_HEADERS)
-            .no_proxy();
-        let mut tls = base_url.scheme() == "https";
-        if let Some(url) = proxy {
-            tls |= url.scheme() == "https";
-            let proxy = reqwest::Proxy::all(url.clone()).map_err(|error| chain(&error))?;
-            builder = builder.proxy(proxy);
-        }
-        if !tls {
-            // Saves reading the system's certificates, and works where there are none.
-            builder = builder.tls_certs_only([]);
-        }
-        let inner = builder.build().map_err(|error| chain(&error))?;
+        let settings = Settings {
+            tls: base_url.scheme() == "https" || proxy.is_some_and(|url| url.scheme() == "https"),
+            proxy,
+            connect: timeouts.connect,
+        };
         Ok(Self {
-            inner,
+            pooled: settings.client(usize::MAX)?,
+            fresh: settings.client(0)?,
             timeouts: timeouts.clone(),
         })
     }
@@ -74,8 +65,13 @@ impl Client {
         let upload = Arc::new(Upload::default());
         let mut request = reqwest::Request::new(method, url);
         *request.headers_mut() = headers;
+        let client = if body.is_stream() {
+            &self.fresh
+        } else {
+            &self.pooled
+        };
         attach(&mut request, body, &upload);
-        let response = self.head(self.inner.execute(request), &upload).await?;
+        let response = self.head(client.execute(request), &upload).await?;
         let status = response.status();
         let headers = response.headers().clone();
         let body = response
@@ -107,6 +103,37 @@ impl Client {
                 Err(_) => {}
             }
         }
+    }
+}
+
+/// What both clients of an upstream have in common.
+struct Settings<'a> {
+    tls: bool,
+    proxy: Option<&'a Url>,
+    connect: Duration,
+}
+
+impl Settings<'_> {
+    /// A client that keeps at most `idle` connections for later.
+    fn client(&self, idle: usize) -> Result<reqwest::Client, String> {
+        let mut builder = reqwest::Client::builder()
+            .user_agent(concat!("aurora/", env!("CARGO_PKG_VERSION")))
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(self.connect)
+            .tcp_nodelay(true)
+            .pool_max_idle_per_host(idle)
+            .pool_idle_timeout(POOL_IDLE)
+            .http1_max_headers(MAX_HEADERS)
+            .no_proxy();
+        if let Some(url) = self.proxy {
+            let proxy = reqwest::Proxy::all(url.clone()).map_err(|error| chain(&error))?;
+            builder = builder.proxy(proxy);
+        }
+        if !self.tls {
+            // Saves reading the system's certificates, and works where there are none.
+            builder = builder.tls_certs_only([]);
+        }
+        builder.build().map_err(|error| chain(&error))
     }
 }
 
