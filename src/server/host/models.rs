@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aurora_openai::models::{Model, ModelList};
 use aurora_sdk::{Body, Error, ErrorKind, Operation, Origin, UpstreamRequest};
@@ -11,12 +12,19 @@ use http::{HeaderMap, Method};
 use super::RequestHost;
 use crate::upstream::{Audience, Upstream, send};
 
+/// How long one upstream may keep the others' models waiting.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// The largest model list that is read.
 const MAX_LIST: u64 = 8 * 1024 * 1024;
 
 pub(super) async fn merged(host: &RequestHost) -> Result<Vec<Model>, Error> {
     let targets = host.targets(None);
-    let lists = join_all(targets.iter().map(|upstream| list(host, upstream))).await;
+    let lists = targets.iter().map(|upstream| async move {
+        let listed = tokio::time::timeout(PATIENCE, list(host, upstream)).await;
+        listed.unwrap_or_else(|_| Err(unreadable(upstream, "no answer in time")))
+    });
+    let lists = join_all(lists).await;
     let mut by_id = BTreeMap::new();
     let mut failure = None;
     for (upstream, list) in targets.iter().zip(lists) {
