@@ -9,6 +9,7 @@
 mod auth;
 mod backpressure;
 mod cli;
+mod clocks;
 mod disconnects;
 mod docs;
 mod emulated;
@@ -25,6 +26,7 @@ mod races;
 mod relay;
 mod relay_headers;
 mod reload;
+mod reload_beside;
 mod routing;
 mod secrets;
 mod server;
