@@ -138,8 +138,11 @@ pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
         .map(Duration::from_millis)
         .or_else(|| {
             let value = text(RETRY_AFTER.as_str())?;
-            if let Ok(seconds) = value.parse() {
-                return Some(Duration::from_secs(seconds));
+            // Some servers send fractions, which the RFC does not have.
+            if let Ok(seconds) = value.parse::<f64>() {
+                let capped = seconds.clamp(-1.0, MAX_RETRY_AFTER.as_secs_f64());
+                // Negative and NaN are no durations.
+                return Duration::try_from_secs_f64(capped).ok();
             }
             let at = httpdate::parse_http_date(value).ok()?;
             Some(at.duration_since(SystemTime::now()).unwrap_or_default())
@@ -353,7 +356,14 @@ mod tests {
             of("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT"),
             Some(Duration::ZERO)
         );
+        assert_eq!(
+            of("retry-after", "99999999999999999999"),
+            Some(MAX_RETRY_AFTER)
+        );
+        assert_eq!(of("retry-after", "1.5"), Some(Duration::from_millis(1500)));
         assert_eq!(of("retry-after", "soon"), None);
+        assert_eq!(of("retry-after", "-3"), None);
+        assert_eq!(of("retry-after", "NaN"), None);
         let date = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(30));
         assert!(of("retry-after", &date).unwrap() > Duration::from_secs(27));
     }
