@@ -36,7 +36,7 @@ pub(crate) fn merge(layers: &mut [Node]) -> Figment {
         }
     }
     let tables: Vec<&Members> = layers.iter().rev().filter_map(Node::as_table).collect();
-    let defaults = Node::new(Value::Table(defaults(&ROOT, &tables)), Place::Nowhere);
+    let defaults = Node::new(Value::Table(defaults(&ROOT, &tables, None)), Place::Nowhere);
     let figment = Figment::new().merge(Layer {
         name: "defaults",
         root: &defaults,
@@ -49,11 +49,12 @@ pub(crate) fn merge(layers: &mut [Node]) -> Figment {
     })
 }
 
-/// The defaults of `section` for what `layers`, the strongest first, say.
-fn defaults(section: &Section, layers: &[&Members]) -> Members {
+/// The defaults of `section` for what `layers`, the strongest first, say; `outer` is the protocol of the section around.
+fn defaults(section: &Section, layers: &[&Members], outer: Option<&str>) -> Members {
     let protocol = layers
         .iter()
-        .find_map(|layer| layer.get("protocol")?.as_text());
+        .find_map(|layer| layer.get("protocol")?.as_text())
+        .or(outer);
     let applies = |only: &[&str]| only.is_empty() || protocol.is_some_and(|p| only.contains(&p));
     let mut out = Members::new();
     for key in section.keys.iter().filter(|key| applies(key.only)) {
@@ -63,7 +64,7 @@ fn defaults(section: &Section, layers: &[&Members]) -> Members {
             .collect();
         let value = match &key.kind {
             Kind::Table(inner) if key.default.is_some() || !below.is_empty() => Some(Node::new(
-                Value::Table(defaults(inner, &below)),
+                Value::Table(defaults(inner, &below, protocol)),
                 Place::Nowhere,
             )),
             Kind::Named(inner) => Some(named(inner, &below)),
@@ -83,7 +84,10 @@ fn named(section: &Section, layers: &[&Members]) -> Node {
             .collect();
         (
             name.clone(),
-            Node::new(Value::Table(defaults(section, &below)), Place::Nowhere),
+            Node::new(
+                Value::Table(defaults(section, &below, None)),
+                Place::Nowhere,
+            ),
         )
     });
     Node::new(Value::Table(members.collect()), Place::Nowhere)
@@ -115,7 +119,7 @@ fn fill(node: &mut Node, kind: &Kind) {
         return;
     };
     fill_items(members, section);
-    for (name, default) in defaults(section, &[members]) {
+    for (name, default) in defaults(section, &[members], None) {
         complete(members, name, default);
     }
 }

@@ -21,5 +21,6 @@ pub use layers::flags::Overrides;
 pub use request::{Counts, LoadError, Loaded, PluginInfo, Request, load};
 pub use routes::{Match, RouteConflict, RouteTable, target_order};
 pub use schema::schema;
+pub use settings::tokens::{AccountFile, AccountKind, Strategy, Token, TokenSource, Tokens};
 pub use settings::*;
 pub use sources::{Memory, Sources, System};

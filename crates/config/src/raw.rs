@@ -44,6 +44,8 @@ pub(crate) struct Server {
     pub(crate) data_dir: String,
     pub(crate) cors: Vec<String>,
     pub(crate) tls: Option<Tls>,
+    pub(crate) fetch_private: bool,
+    pub(crate) public_url: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -131,6 +133,11 @@ pub(crate) struct Upstream {
     pub(crate) history: Option<bool>,
     pub(crate) tool_calling: Option<bool>,
     pub(crate) refusal_retries: Option<u32>,
+    pub(crate) queue_wait: Option<Time>,
+    pub(crate) oauth_url: Option<String>,
+    pub(crate) oauth_client_id: Option<String>,
+    pub(crate) oauth_redirect_uri: Option<String>,
+    pub(crate) session_url: Option<String>,
     pub(crate) delay: Option<Time>,
     pub(crate) chunk_delay: Option<Time>,
     pub(crate) fail_rate: Option<f64>,
@@ -148,6 +155,8 @@ pub(crate) struct Timeouts {
     pub(crate) idle: Duration,
     #[serde(deserialize_with = "optional_duration")]
     pub(crate) total: Option<Duration>,
+    pub(crate) image: Option<Time>,
+    pub(crate) handoff: Option<Time>,
 }
 
 #[derive(Deserialize)]

@@ -14,7 +14,8 @@ use crate::raw::Raw;
 use crate::resolve::{Resolver, required};
 use crate::schema::check::Checker;
 use crate::schema::keys::ROOT;
-use crate::settings::{Config, TokenSource};
+use crate::settings::Config;
+use crate::settings::tokens::TokenSource;
 use crate::sources::Sources;
 
 /// What is to be loaded.

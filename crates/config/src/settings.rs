@@ -9,6 +9,10 @@ use std::time::{Duration, SystemTime};
 use secrecy::SecretString;
 use url::Url;
 
+use tokens::Tokens;
+
+pub(crate) mod tokens;
+
 /// Everything that one `aurora.toml`, its environment and the files it names say.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -59,6 +63,10 @@ pub struct Server {
     pub cors: Vec<String>,
     /// `tls`, with the files' contents.
     pub tls: Option<Tls>,
+    /// `fetch_private`: picture URLs of clients may point to loopback, private and link-local addresses. Default false.
+    pub fetch_private: bool,
+    /// `public_url`: how clients reach this gateway. `None` (default): what a request's `Host` header says.
+    pub public_url: Option<Url>,
 }
 
 /// `[server] tls`: PEM contents, read when the config was loaded.
@@ -126,58 +134,6 @@ pub enum KeySecret {
     Sha256([u8; 32]),
 }
 
-/// `[tokens.NAME]`: upstream credentials.
-#[derive(Debug, Clone)]
-pub struct Tokens {
-    /// What kind of credentials these are and the credentials themselves.
-    pub source: TokenSource,
-    /// `strategy`. Default round robin.
-    pub strategy: Strategy,
-    /// `cooldown`: rest after a failure that gives no time of its own. Default 60 s.
-    pub cooldown: Duration,
-    /// `probe_dead`: when a dead token is tried again. Default 10 min.
-    pub probe_dead: Duration,
-}
-
-/// Where the tokens of a pool come from.
-#[derive(Debug, Clone)]
-pub enum TokenSource {
-    /// `file`, `env` or `values`: plain API keys, in order, without blanks and comments.
-    Keys(Vec<Token>),
-    /// `access`, `refresh`, `session`, `device`: ChatGPT account files, absolute paths.
-    ChatGpt {
-        /// `access`.
-        access: Option<PathBuf>,
-        /// `refresh`.
-        refresh: Option<PathBuf>,
-        /// `session`.
-        session: Option<PathBuf>,
-        /// `device`.
-        device: Option<PathBuf>,
-    },
-}
-
-/// One upstream credential.
-#[derive(Debug, Clone)]
-pub struct Token {
-    /// The credential.
-    pub secret: SecretString,
-    /// Where it was written, such as `openai_keys.txt:3` or `OPENAI_API_KEY`; never the credential.
-    pub origin: String,
-}
-
-/// How a pool picks among usable tokens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Strategy {
-    /// One after the other.
-    #[default]
-    RoundRobin,
-    /// The one with the fewest requests under way.
-    LeastBusy,
-    /// The first usable one, until it fails.
-    Sticky,
-}
-
 /// `[upstreams.NAME]`: a service that Aurora calls.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Upstream {
@@ -203,7 +159,7 @@ pub enum Protocol {
     /// `"openai"`: any OpenAI-compatible server.
     OpenAi(OpenAi),
     /// `"chatgpt-web"`: the ChatGPT web backend.
-    ChatGptWeb(ChatGptWeb),
+    ChatGptWeb(Box<ChatGptWeb>),
     /// `"mock"`: built in.
     Mock(Mock),
 }
@@ -252,6 +208,20 @@ pub struct ChatGptWeb {
     pub tool_calling: bool,
     /// `refusal_retries`: how often a refused tool call is asked for again (`REFUSAL_RETRIES`). Default 3.
     pub refusal_retries: u32,
+    /// `oauth_url`: where refresh tokens are exchanged. Default `https://auth.openai.com/oauth/token`.
+    pub oauth_url: Url,
+    /// `oauth_client_id`: the client that the refresh tokens were issued for. Default: the service's mobile app.
+    pub oauth_client_id: String,
+    /// `oauth_redirect_uri`: of the same client.
+    pub oauth_redirect_uri: String,
+    /// `session_url`: where session tokens are exchanged. Default `https://chatgpt.com/api/auth/session`.
+    pub session_url: Url,
+    /// `timeouts.image`: until a picture is ready. Default 5 min.
+    pub image_timeout: Duration,
+    /// `timeouts.handoff`: until an answer that the service works on beside the stream is ready. Default 20 min.
+    pub handoff_timeout: Duration,
+    /// `queue_wait`: how long a request waits for an account's turn. Default 30 s.
+    pub queue_wait: Duration,
 }
 
 /// Settings of the built-in mock: what goes wrong on purpose. Defaults: nothing.

@@ -85,10 +85,11 @@ fn the_example_of_the_architecture_loads() {
     assert_eq!(origins, ["openai_keys.txt:2", "openai_keys.txt:4"]);
     assert_eq!(tokens[1].secret.expose_secret(), "sk-2");
     assert_eq!(config.tokens["openai"].strategy, Strategy::RoundRobin);
-    let TokenSource::ChatGpt { access, .. } = &config.tokens["chatgpt"].source else {
+    let TokenSource::ChatGpt { files } = &config.tokens["chatgpt"].source else {
         panic!("not accounts")
     };
-    assert_eq!(access.as_deref(), Some(Path::new("/srv/access_tokens.txt")));
+    assert_eq!(files.len(), 4);
+    assert_eq!(files[0].path, Path::new("/srv/access_tokens.txt"));
     assert_eq!(config.upstreams["openai"].timeouts.total, None);
     assert_eq!(config.upstreams["openai"].models["fast"], "gpt-4o-mini");
     assert_eq!(config.routes[0].retry.attempts, 3);

@@ -189,6 +189,10 @@ const CODES: &[(&str, &str)] = &[
         "AUR0908",
         "A variable of an earlier program is set that has no effect here, as the message explains.",
     ),
+    (
+        "AUR0909",
+        "A file with ChatGPT accounts is not there. It counts as empty until it is: Aurora watches for it. Relative paths start at the folder of aurora.toml.",
+    ),
 ];
 
 /// A paragraph about a diagnostic's code, such as `"AUR0301"` (in either case); `None` for a code that does not exist.

@@ -9,7 +9,7 @@ use super::Resolver;
 use crate::diagnostic::Problem;
 use crate::document::Place;
 use crate::raw::Secret;
-use crate::settings::Token;
+use crate::settings::tokens::{AccountFile, AccountKind, Token};
 
 impl Resolver<'_> {
     /// Relative paths start at the folder of aurora.toml.
@@ -38,17 +38,7 @@ impl Resolver<'_> {
     /// The lines of a token or key file: without blanks, comments and duplicates.
     pub(super) fn lines(&mut self, written: &str, place: &Place) -> Option<Vec<Token>> {
         let content = self.read(written, place)?;
-        let text = match std::str::from_utf8(&content) {
-            Ok(text) => text.trim_start_matches('\u{feff}'),
-            Err(error) => {
-                let valid = content.get(..error.valid_up_to()).unwrap_or_default();
-                let line = valid.split(|byte| *byte == b'\n').count();
-                let message = format!("{written}:{line}: not UTF-8 text");
-                let problem = Problem::error("AUR0403", Place::Nowhere, message);
-                self.problems.push(problem.help("save the file as UTF-8"));
-                return None;
-            }
-        };
+        let text = self.utf8(&content, written)?;
         let mut tokens = Vec::new();
         for (index, line) in text.lines().enumerate() {
             let line = line.trim();
@@ -69,6 +59,46 @@ impl Resolver<'_> {
             }
         }
         Some(tokens)
+    }
+
+    /// An account file, which need not be there.
+    pub(super) fn account_file(
+        &mut self,
+        kind: AccountKind,
+        written: &str,
+        place: Place,
+    ) -> Option<AccountFile> {
+        let path = self.absolute(written);
+        let content = self.sources.read(&path);
+        self.files.insert(path.clone());
+        let text = match content {
+            Ok(content) => Some(self.utf8(&content, written)?.into()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let message = format!("account file `{}` does not exist", path.display());
+                let problem = Problem::warning("AUR0909", place, message).label("no accounts here");
+                self.problems.push(problem);
+                None
+            }
+            Err(error) => {
+                self.problems.push(unreadable(written, &place, &error));
+                return None;
+            }
+        };
+        Some(AccountFile { kind, path, text })
+    }
+
+    fn utf8<'c>(&mut self, content: &'c [u8], written: &str) -> Option<&'c str> {
+        match std::str::from_utf8(content) {
+            Ok(text) => Some(text.trim_start_matches('\u{feff}')),
+            Err(error) => {
+                let valid = content.get(..error.valid_up_to()).unwrap_or_default();
+                let line = valid.split(|byte| *byte == b'\n').count();
+                let message = format!("{written}:{line}: not UTF-8 text");
+                let problem = Problem::error("AUR0403", Place::Nowhere, message);
+                self.problems.push(problem.help("save the file as UTF-8"));
+                None
+            }
+        }
     }
 
     /// The value of a secret that is written at `path`.

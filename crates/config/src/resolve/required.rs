@@ -15,7 +15,11 @@ pub(crate) fn missing(places: &Places) -> Vec<Problem> {
 
 fn section(section: &Section, places: &Places, path: &mut Vec<String>, out: &mut Vec<Problem>) {
     let here: Vec<&str> = path.iter().map(String::as_str).collect();
-    let protocol = at(&here, "protocol", places).and_then(Node::as_text);
+    // A section without one, such as `timeouts`, belongs to that of the section around it.
+    let protocol = (0..=here.len())
+        .rev()
+        .filter_map(|length| here.get(..length))
+        .find_map(|around| at(around, "protocol", places)?.as_text());
     let protocol = protocol.filter(|protocol| PROTOCOLS.contains(protocol));
     for key in section.keys {
         let node = at(&here, key.name, places);

@@ -1,5 +1,7 @@
 //! `[server]` and `[admin]`.
 
+use url::Url;
+
 use super::Resolver;
 use crate::diagnostic::Problem;
 use crate::document::Place;
@@ -26,6 +28,11 @@ impl Resolver<'_> {
             data_dir: self.absolute(&server.data_dir),
             cors: server.cors.clone(),
             tls: server.tls.as_ref().and_then(|tls| self.tls(tls)),
+            fetch_private: server.fetch_private,
+            public_url: server
+                .public_url
+                .as_deref()
+                .and_then(|url| Url::parse(url).ok()),
         }
     }
 

@@ -7,7 +7,7 @@ use secrecy::ExposeSecret;
 use super::Resolver;
 use crate::diagnostic::Problem;
 use crate::raw::{self, Raw};
-use crate::settings::{Strategy, Token, TokenSource, Tokens};
+use crate::settings::tokens::{AccountKind, Strategy, Token, TokenSource, Tokens};
 
 /// Keys of a pool of API keys.
 pub(super) const KEYS: [&str; 3] = ["file", "env", "values"];
@@ -56,7 +56,7 @@ impl Resolver<'_> {
                 self.problems.push(problem);
                 None
             }
-            ([], _) => Some(self.accounts(pool)),
+            ([], _) => Some(self.accounts(name, pool)),
             ([_], []) => {
                 let tokens = self.keys(name, pool)?;
                 Some(TokenSource::Keys(self.distinct(name, tokens)))
@@ -75,19 +75,21 @@ impl Resolver<'_> {
         }
     }
 
-    // The files need not exist: the pool of the provider reads them, and writes rotated tokens back.
-    fn accounts(&mut self, pool: &raw::Tokens) -> TokenSource {
-        let path = |written: &Option<String>| written.as_ref().map(|path| self.absolute(path));
-        let (access, refresh) = (path(&pool.access), path(&pool.refresh));
-        let (session, device) = (path(&pool.session), path(&pool.device));
-        let all = [&access, &refresh, &session, &device];
-        self.files.extend(all.into_iter().flatten().cloned());
-        TokenSource::ChatGpt {
-            access,
-            refresh,
-            session,
-            device,
+    // The lines are read by the pool of the provider, which also writes rotated tokens back.
+    fn accounts(&mut self, name: &str, pool: &raw::Tokens) -> TokenSource {
+        let named = [
+            (AccountKind::Access, "access", &pool.access),
+            (AccountKind::Refresh, "refresh", &pool.refresh),
+            (AccountKind::Session, "session", &pool.session),
+            (AccountKind::Device, "device", &pool.device),
+        ];
+        let mut files = Vec::new();
+        for (kind, key, written) in named {
+            let Some(written) = written else { continue };
+            let place = self.places.value(&["tokens", name, key]);
+            files.extend(self.account_file(kind, written, place));
         }
+        TokenSource::ChatGpt { files }
     }
 
     fn keys(&mut self, name: &str, pool: &raw::Tokens) -> Option<Vec<Token>> {

@@ -67,13 +67,7 @@ impl Resolver<'_> {
                     },
                 })
             }
-            "chatgpt-web" => Protocol::ChatGptWeb(ChatGptWeb {
-                base_url: base_url.or_else(|| Url::parse(CHATGPT_BASE_URL).ok())?,
-                max_continue: raw.max_continue?,
-                history: raw.history?,
-                tool_calling: raw.tool_calling?,
-                refusal_retries: raw.refusal_retries?,
-            }),
+            "chatgpt-web" => Protocol::ChatGptWeb(Box::new(chatgpt_web(base_url, raw)?)),
             _ => Protocol::Mock(Mock {
                 delay: raw.delay.as_ref()?.0,
                 chunk_delay: raw.chunk_delay.as_ref()?.0,
@@ -162,4 +156,22 @@ impl Resolver<'_> {
                 .push(Problem::warning("AUR0901", place, message).label("unused"));
         }
     }
+}
+
+fn chatgpt_web(base_url: Option<Url>, raw: &raw::Upstream) -> Option<ChatGptWeb> {
+    let url = |text: &Option<String>| text.as_deref().and_then(|text| Url::parse(text).ok());
+    Some(ChatGptWeb {
+        base_url: base_url.or_else(|| Url::parse(CHATGPT_BASE_URL).ok())?,
+        max_continue: raw.max_continue?,
+        history: raw.history?,
+        tool_calling: raw.tool_calling?,
+        refusal_retries: raw.refusal_retries?,
+        oauth_url: url(&raw.oauth_url)?,
+        oauth_client_id: raw.oauth_client_id.clone()?,
+        oauth_redirect_uri: raw.oauth_redirect_uri.clone()?,
+        session_url: url(&raw.session_url)?,
+        image_timeout: raw.timeouts.image.as_ref()?.0,
+        handoff_timeout: raw.timeouts.handoff.as_ref()?.0,
+        queue_wait: raw.queue_wait.as_ref()?.0,
+    })
 }

@@ -187,6 +187,17 @@ static SERVER: Section = section(&[
         Kind::Table(&TLS),
         "Certificate and key for HTTPS, reloaded when the files change.",
     ),
+    key(
+        "fetch_private",
+        Kind::Bool,
+        "Picture URLs of clients may point to loopback, private and link-local addresses.",
+    )
+    .or("false"),
+    key(
+        "public_url",
+        Kind::Url(&["http", "https"]),
+        "How clients reach this gateway, for links to pictures; by default what their Host header says.",
+    ),
 ]);
 
 static TLS: Section = section(&[

@@ -130,6 +130,41 @@ pub(super) static UPSTREAM: Section = section(&[
     )
     .or("3")
     .only(CHATGPT),
+    key(
+        "queue_wait",
+        Kind::Duration,
+        "How long a request waits for an account that answers another one.",
+    )
+    .or("30s")
+    .only(CHATGPT),
+    key(
+        "oauth_url",
+        Kind::Url(HTTP),
+        "Where refresh tokens are exchanged for access tokens.",
+    )
+    .or("https://auth.openai.com/oauth/token")
+    .only(CHATGPT),
+    key(
+        "oauth_client_id",
+        Kind::Text,
+        "Client that the refresh tokens were issued for.",
+    )
+    .or("pdlLIX2Y72MIl2rhLhTE9VV9bN905kBh")
+    .only(CHATGPT),
+    key(
+        "oauth_redirect_uri",
+        Kind::Text,
+        "Redirect address of that client.",
+    )
+    .or("com.openai.chat://auth.openai.com/ios/com.openai.chat/callback")
+    .only(CHATGPT),
+    key(
+        "session_url",
+        Kind::Url(HTTP),
+        "Where session tokens are exchanged for access tokens.",
+    )
+    .or("https://chatgpt.com/api/auth/session")
+    .only(CHATGPT),
     key("delay", Kind::Duration, "Wait before the response head.")
         .or("0s")
         .only(MOCK),
@@ -180,4 +215,14 @@ static TIMEOUTS: Section = section(&[
     )
     .or("120s"),
     key("total", Kind::DurationOrOff, "The whole exchange.").or("off"),
+    key("image", Kind::Duration, "Until a picture is ready.")
+        .or("5m")
+        .only(CHATGPT),
+    key(
+        "handoff",
+        Kind::Duration,
+        "Until an answer that the service works on beside the stream is ready.",
+    )
+    .or("20m")
+    .only(CHATGPT),
 ]);
