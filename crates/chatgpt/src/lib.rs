@@ -7,6 +7,7 @@ pub mod citations;
 pub mod credential;
 pub mod fault;
 pub mod image;
+pub mod login;
 pub mod model;
 pub mod request;
 pub mod stop;

@@ -78,14 +78,30 @@ impl AccountKey {
             workspace,
         }
     }
+
+    /// 16 hexadecimal digits that stand for the key: the same in every process, and nothing of it can be read back.
+    pub fn fingerprint(&self) -> String {
+        let workspace = self.workspace.as_deref();
+        let mut hash = Sha256::new();
+        // The length parts the two, and tells no workspace from an empty one.
+        hash.update(self.who.len().to_be_bytes());
+        hash.update(&self.who);
+        hash.update([u8::from(workspace.is_some())]);
+        hash.update(workspace.unwrap_or_default());
+        hexadecimal(hash.finalize().iter().take(8))
+    }
 }
 
 fn hash(token: &SecretString) -> String {
-    let digest = Sha256::digest(token.expose_secret().as_bytes());
-    let digits = digest
-        .iter()
-        .take(16)
-        .flat_map(|byte| [byte >> 4, byte & 15]);
+    hexadecimal(
+        Sha256::digest(token.expose_secret().as_bytes())
+            .iter()
+            .take(16),
+    )
+}
+
+fn hexadecimal<'b>(bytes: impl Iterator<Item = &'b u8>) -> String {
+    let digits = bytes.flat_map(|byte| [byte >> 4, byte & 15]);
     digits
         .filter_map(|digit| char::from_digit(digit.into(), 16))
         .collect()
@@ -152,5 +168,11 @@ mod tests {
         assert_ne!(key("a", None), key("b", None));
         assert_ne!(key("a", None), key("a", Some("t")));
         assert!(!format!("{:?}", key("secret", None)).contains("secret"));
+        let fingerprint = AccountKey::of(&claimed, Some("t1")).fingerprint();
+        assert_eq!(fingerprint, "70f2bda8713c7840");
+        assert_ne!(
+            fingerprint,
+            AccountKey::of(&claimed, Some("t2")).fingerprint()
+        );
     }
 }
