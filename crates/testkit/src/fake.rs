@@ -1,7 +1,7 @@
 //! A fake upstream over real sockets: records what it is sent, answers as it is told, byte by byte if need be.
 
 mod reply;
-mod wire;
+pub(crate) mod wire;
 
 pub use reply::{Reply, Step};
 

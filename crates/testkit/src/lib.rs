@@ -8,10 +8,12 @@
     reason = "test code: a failed expectation is a failed test"
 )]
 
+pub mod chatgpt;
 mod fake;
 mod gateway;
 mod raw;
 
+pub use chatgpt::FakeChatGpt;
 pub use fake::{FakeUpstream, Recorded, Reply, Step};
 pub use gateway::{Aurora, Builder};
 pub use raw::RawClient;

@@ -41,7 +41,7 @@ pub(super) async fn play(socket: &mut TcpStream, reply: Reply) -> std::io::Resul
 }
 
 /// The next request; `None` where the peer has closed. Bodies are dropped unless `keep`.
-pub(super) async fn read_request(
+pub(crate) async fn read_request(
     socket: &mut TcpStream,
     buffer: &mut BytesMut,
     connection: usize,
