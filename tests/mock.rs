@@ -352,3 +352,18 @@ async fn a_mistake_in_a_request_names_the_field() {
         (400, Some("model"))
     );
 }
+
+#[tokio::test]
+async fn tokens_are_exchanged_only_where_the_upstream_can() {
+    let config = "[upstreams.mock]\nprotocol = \"mock\"\n\
+                  [[routes]]\npath = \"/auth/{*rest}\"\nplugin = \"auth\"\nupstream = \"mock\"\n";
+    let aurora = aurora(config).start().await;
+
+    let request = aurora.post("/auth/refresh", &json!({"refresh_token": "r"}));
+    let refused = refusal(request.send().await.unwrap()).await;
+
+    assert_eq!(
+        (refused.status, refused.code.as_str()),
+        (501, "unsupported_operation")
+    );
+}

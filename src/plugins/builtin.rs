@@ -6,6 +6,7 @@ use aurora_sdk::Plugin;
 
 pub(super) fn all() -> Vec<Arc<dyn Plugin>> {
     vec![
+        Arc::new(aurora_plugin_auth::Auth),
         Arc::new(aurora_plugin_chat::Chat),
         Arc::new(aurora_plugin_files::Files),
         Arc::new(aurora_plugin_images::Images),

@@ -103,7 +103,7 @@ impl MockProvider {
 
 impl Provider for MockProvider {
     fn native(&self, operation: Operation) -> bool {
-        operation != Operation::Responses
+        !matches!(operation, Operation::Responses | Operation::Auth)
     }
 
     fn forward(&self, call: Call) -> BoxFuture<'_, Result<Answer, Fault>> {

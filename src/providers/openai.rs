@@ -38,7 +38,11 @@ impl OpenAiProvider {
 
 impl Provider for OpenAiProvider {
     fn native(&self, operation: Operation) -> bool {
-        operation != Operation::Responses || self.responses == ResponsesMode::Native
+        match operation {
+            Operation::Responses => self.responses == ResponsesMode::Native,
+            Operation::Auth => false,
+            _ => true,
+        }
     }
 
     fn forward(&self, call: Call) -> BoxFuture<'_, Result<Answer, Fault>> {

@@ -89,7 +89,7 @@ impl RequestHost {
             Some(model) => self.admission.check_model(model),
             None if self.admission.is_limited_to_models()
                 && request.method == Method::POST
-                && request.operation != Operation::Files =>
+                && !matches!(request.operation, Operation::Files | Operation::Auth) =>
             {
                 Err(Error::new(
                     ErrorKind::Forbidden,

@@ -30,7 +30,7 @@ pub(crate) fn end_of(operation: Operation, done: DoneMarker) -> End {
         ]),
         Operation::Speech => End::Named(&["speech.audio.done"]),
         Operation::Transcribe => End::Named(&["transcript.text.done"]),
-        Operation::Models | Operation::Files | Operation::Other => End::Message,
+        Operation::Models | Operation::Files | Operation::Auth | Operation::Other => End::Message,
     }
 }
 
@@ -47,6 +47,7 @@ pub(crate) fn error_event(operation: Operation, error: &Error, trace: &Responses
         | Operation::Images
         | Operation::Speech
         | Operation::Transcribe
+        | Operation::Auth
         | Operation::Other => sse::event(None, &error.envelope().to_json()),
     }
 }

@@ -112,6 +112,8 @@ pub enum Operation {
     Speech,
     /// Transcription and translation: streams end with `transcript.text.done`.
     Transcribe,
+    /// The exchange of a client's own long-lived token for an access token.
+    Auth,
     /// Anything else: complete when the HTTP message is.
     Other,
 }

@@ -32,6 +32,11 @@ pub trait Handler: Send + Sync + 'static {
         cx: &'a Context,
         request: Request,
     ) -> BoxFuture<'a, Result<Response, Error>>;
+
+    /// Whether clients need no key of the gateway for it: an operator must have asked for that.
+    fn is_public(&self) -> bool {
+        false
+    }
 }
 
 /// Options that a plugin cannot be built with.
