@@ -22,8 +22,8 @@ use crate::source::Source;
 pub(crate) use choose::{TRY_AGAIN, grant, later};
 pub use status::{AccountState, AccountStatus};
 
-/// More tokens than this are not renewed in one go.
-const MAX_TENDED: usize = 8;
+/// More tokens than this are not renewed at once: a service that sees many logins at a time grows suspicious.
+const MAX_TENDED: usize = 4;
 
 /// A file of accounts.
 #[derive(Debug, Clone)]
@@ -69,14 +69,23 @@ impl AccountPool {
     ///
     /// To be called every few seconds by a task of the gateway; one failure does not keep the others from their turn.
     pub async fn tend(&self, issuer: &Arc<dyn Issuer>) {
-        let mut tended = 0;
-        for source in self.sources() {
+        let sources = self.sources();
+        for source in &sources {
             source.save_again(&self.cx).await;
-            if tended < MAX_TENDED && source.is_due(&self.cx) {
-                tended += 1;
+        }
+        let due = sources.into_iter().filter(|source| source.is_due(&self.cx));
+        let renewals: Vec<_> = due
+            .take(MAX_TENDED)
+            .map(|source| {
+                let (issuer, cx) = (Arc::clone(issuer), self.cx.clone());
                 let seen = source.access().map_or(0, |access| access.number);
-                source.renew(seen, issuer, &self.cx).await;
-            }
+                let renewal = async move { source.renew(seen, &issuer, &cx).await };
+                self.cx.settings.tasks.spawn(renewal)
+            })
+            .collect();
+        for renewal in renewals {
+            // Failures are the source's to remember.
+            renewal.await.unwrap_or_default();
         }
     }
 

@@ -14,7 +14,7 @@ use crate::seat::Shares;
 use crate::settings::Strategy;
 use crate::shared::Context;
 use crate::state::{Limit, State};
-use crate::turn::{MAX_QUEUED, Place, Turn};
+use crate::turn::{MAX_QUEUED, Turn};
 use crate::want::{Unavailable, Want};
 
 /// A request does not wait for more exchanges than this.
@@ -178,7 +178,7 @@ impl AccountPool {
             return Err(busy);
         };
         let shared = &self.cx.shared;
-        let turn = Place::turn(&place, shared);
+        let turn = place.turn(shared);
         tokio::pin!(turn);
         loop {
             let freed = shared.freed.notified();

@@ -21,7 +21,7 @@ use crate::source::{Digest, Source, digest};
 const KEPT: Duration = Duration::from_mins(10);
 
 impl AccountPool {
-    /// The accounts of `files`, and what there is to say about these; to be called within the runtime.
+    /// The accounts of `files`, and what there is to say about these.
     ///
     /// Lines that `previous` has too keep their state. A line is known by its token, and by those that its token has
     /// replaced: what we write ourselves is no change, and neither is a file that was read a moment before that.
