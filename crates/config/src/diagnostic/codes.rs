@@ -137,6 +137,10 @@ const CODES: &[(&str, &str)] = &[
         "The certificate or key file does not hold a PEM block of the kind that is needed. `cert` wants a -----BEGIN CERTIFICATE----- block, `key` a -----BEGIN PRIVATE KEY----- block (or its RSA or EC form, unencrypted).",
     ),
     (
+        "AUR0405",
+        "Two settings name the same file of ChatGPT accounts. Aurora writes new tokens back, and session tokens are good for one exchange: two pools would use up each other's. Use one pool for several upstreams, or a file for each pool.",
+    ),
+    (
         "AUR0501",
         "An environment variable that Aurora reads has a value that it cannot use. `AURORA_SECTION__KEY` takes what the setting takes in the file: bare text, or a TOML value; lists may be separated by commas.",
     ),

@@ -1,6 +1,7 @@
 //! `[tokens.NAME]`: pools of upstream credentials.
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
 
 use secrecy::ExposeSecret;
 
@@ -37,6 +38,7 @@ impl Resolver<'_> {
                 },
             );
         }
+        self.shared_files(&pools);
         self.unused_pools(raw);
         pools
     }
@@ -78,18 +80,43 @@ impl Resolver<'_> {
     // The lines are read by the pool of the provider, which also writes rotated tokens back.
     fn accounts(&mut self, name: &str, pool: &raw::Tokens) -> TokenSource {
         let named = [
-            (AccountKind::Access, "access", &pool.access),
-            (AccountKind::Refresh, "refresh", &pool.refresh),
-            (AccountKind::Session, "session", &pool.session),
-            (AccountKind::Device, "device", &pool.device),
+            (AccountKind::Access, &pool.access),
+            (AccountKind::Refresh, &pool.refresh),
+            (AccountKind::Session, &pool.session),
+            (AccountKind::Device, &pool.device),
         ];
         let mut files = Vec::new();
-        for (kind, key, written) in named {
+        for (kind, written) in named {
             let Some(written) = written else { continue };
-            let place = self.places.value(&["tokens", name, key]);
+            let place = self.places.value(&["tokens", name, kind.key()]);
             files.extend(self.account_file(kind, written, place));
         }
         TokenSource::ChatGpt { files }
+    }
+
+    // A session token is good for one exchange, so two lines with it would use up each other's.
+    fn shared_files(&mut self, pools: &BTreeMap<String, Tokens>) {
+        let mut seen: HashMap<&Path, (&str, &str)> = HashMap::new();
+        for (name, pool) in pools {
+            let TokenSource::ChatGpt { files } = &pool.source else {
+                continue;
+            };
+            for file in files {
+                let key = file.kind.key();
+                let Some((other, other_key)) = seen.insert(&file.path, (name, key)) else {
+                    continue;
+                };
+                let path = file.path.display();
+                let message = format!("account file `{path}` is used twice");
+                let place = self.places.value(&["tokens", name, key]);
+                let first = self.places.value(&["tokens", other, other_key]);
+                let problem = Problem::error("AUR0405", place, message)
+                    .label("used again")
+                    .second(first, "used here")
+                    .help("several upstreams can share one pool");
+                self.problems.push(problem);
+            }
+        }
     }
 
     fn keys(&mut self, name: &str, pool: &raw::Tokens) -> Option<Vec<Token>> {

@@ -54,6 +54,18 @@ pub enum AccountKind {
     Device,
 }
 
+impl AccountKind {
+    /// The setting that names such a file.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Access => "access",
+            Self::Refresh => "refresh",
+            Self::Session => "session",
+            Self::Device => "device",
+        }
+    }
+}
+
 /// One upstream credential.
 #[derive(Debug, Clone)]
 pub struct Token {
