@@ -7,6 +7,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use aurora_testkit::FakeChatGpt;
+use aurora_testkit::chatgpt::Reply;
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -31,6 +32,7 @@ async fn main() -> std::io::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let web = FakeChatGpt::start_on(flags.port).await;
+    mark(&web);
     let credentials = Credentials::new(&web);
     if let Some(folder) = &flags.write_dir {
         credentials.write(folder)?;
@@ -47,6 +49,19 @@ async fn main() -> std::io::Result<()> {
         Some(()) = stdin_closed.recv() => {}
     }
     Ok(())
+}
+
+/// Words in a user's text that choose an answer.
+fn mark(web: &FakeChatGpt) {
+    for name in FakeChatGpt::transcripts() {
+        web.reply_when(&format!("transcript:{name}"), Reply::transcript(name));
+    }
+    for name in Reply::refusals() {
+        web.reply_when(&format!("refusal:{name}"), Reply::refusal(name));
+    }
+    web.reply_when("handoff:", Reply::handoff("After a long thought: 42."));
+    web.reply_when("late picture:", Reply::async_image(2));
+    web.reply_when("quota:", Reply::image_quota("14 minutes"));
 }
 
 /// On a thread of its own: reading standard input cannot be broken off.
@@ -101,6 +116,11 @@ refresh token  {refresh}
 session token  {session_token}
 device id      {device}
 
+A user's text chooses an answer by these words; any other text gets one that names what was asked.
+transcript:NAME  {transcripts}
+refusal:NAME     {refusals}
+handoff:         late picture:         quota:
+
 # aurora.toml
 [upstreams.chatgpt]
 protocol = "chatgpt-web"
@@ -121,6 +141,8 @@ plugin = "chat"
 upstream = "chatgpt"
 "#,
             blob = web.blob_url(),
+            transcripts = FakeChatGpt::transcripts().join(" "),
+            refusals = Reply::refusals().join(" "),
             access = self.access,
             refresh = self.refresh,
             session_token = self.session,

@@ -167,9 +167,7 @@ fn crlf(body: &[u8]) -> Vec<u8> {
 }
 
 /// Where `mark` is found first, from `from` on.
-pub(super) fn find(body: &[u8], mark: &[u8], from: usize) -> Option<usize> {
-    let rest = body.get(from..)?;
-    rest.windows(mark.len())
-        .position(|window| window == mark)
-        .map(|at| from + at)
+fn find(body: &[u8], mark: &[u8], from: usize) -> Option<usize> {
+    let at = memchr::memmem::find(body.get(from..)?, mark)?;
+    Some(from + at)
 }

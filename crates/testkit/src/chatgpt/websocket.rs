@@ -9,11 +9,11 @@ use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
+use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::record::Recorded;
 use super::world::Shared;
@@ -75,7 +75,7 @@ pub(super) async fn talk(
     Ok(())
 }
 
-type Ended = Result<(), tokio_tungstenite::tungstenite::Error>;
+type Ended = Result<(), Error>;
 
 impl Line {
     async fn run(&mut self) -> Ended {
@@ -171,13 +171,8 @@ impl Line {
         }
     }
 
-    /// Sends a frame, every third one in two fragments.
+    /// Sends a frame, every third one in two fragments, and closes when enough were sent.
     async fn send(&mut self, frame: &Value) -> Ended {
-        let limit = self.shared.world().settings.websocket_frames;
-        if limit.is_some_and(|limit| self.sent >= limit) {
-            self.socket.close(None).await?;
-            return Err(tokio_tungstenite::tungstenite::Error::ConnectionClosed);
-        }
         self.sent += 1;
         let text = frame.to_string();
         if self.sent.is_multiple_of(3) {
@@ -185,9 +180,16 @@ impl Line {
             let head = Frame::message(head.to_vec(), OpCode::Data(Data::Text), false);
             let tail = Frame::message(tail.to_vec(), OpCode::Data(Data::Continue), true);
             self.socket.send(Message::Frame(head)).await?;
-            return self.socket.send(Message::Frame(tail)).await;
+            self.socket.send(Message::Frame(tail)).await?;
+        } else {
+            self.socket.send(Message::Text(text.into())).await?;
         }
-        self.socket.send(Message::Text(text.into())).await
+        let limit = self.shared.world().settings.websocket_frames;
+        if limit.is_some_and(|limit| self.sent >= limit) {
+            self.socket.close(None).await?;
+            return Err(Error::ConnectionClosed);
+        }
+        Ok(())
     }
 }
 
