@@ -171,6 +171,7 @@ impl Turn<'_> {
             topic,
             items: self.frames.take(),
             resume: way.resume,
+            resume_bytes: way.resume_bytes,
         };
         if way.has_topic {
             self.composed.pushes = handoff.pushes();

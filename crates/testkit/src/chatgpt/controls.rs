@@ -97,6 +97,12 @@ impl FakeChatGpt {
         self.shared.world().accounts.devices.insert(id.clone());
         id
     }
+
+    /// Takes a device id that the test chose.
+    pub fn take_device(&self, id: &str) {
+        let mut world = self.shared.world();
+        world.accounts.devices.insert(id.to_owned());
+    }
 }
 
 /// Answers.
@@ -138,6 +144,12 @@ impl FakeChatGpt {
     /// How the indexing of documents goes.
     pub fn indexing(&self, indexing: Indexing) {
         self.set(|settings| settings.indexing = indexing);
+    }
+
+    /// Whether ids of files made from now on look as they did in earlier years: `file-` and 22 letters and digits, in
+    /// pointers with `file-service://`.
+    pub fn old_file_ids(&self, old: bool) {
+        self.shared.world().files.has_old_ids = old;
     }
 
     /// The next `count` download addresses have expired when they are made.

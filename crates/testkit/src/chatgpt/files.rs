@@ -52,6 +52,7 @@ pub(super) struct Files {
     pub(super) links: HashMap<String, Link>,
     /// What the code tool left behind, by its path.
     pub(super) sandbox: HashMap<String, Bytes>,
+    pub(super) has_old_ids: bool,
 }
 
 impl Files {
@@ -63,7 +64,7 @@ impl Files {
         mime_type: &str,
         bytes: Bytes,
     ) -> String {
-        let id = file_id();
+        let id = self.new_id();
         self.put_as(&id, owner, (name, mime_type), bytes);
         id
     }
@@ -84,6 +85,22 @@ impl Files {
         self.by_id.insert(id.to_owned(), file);
     }
 
+    fn new_id(&self) -> String {
+        if self.has_old_ids {
+            return format!("file-{}", random(22));
+        }
+        format!("file_{}", Uuid::new_v4().simple())
+    }
+
+    /// What pointers to a file begin with.
+    pub(super) fn scheme(&self) -> &'static str {
+        if self.has_old_ids {
+            "file-service://"
+        } else {
+            "sediment://"
+        }
+    }
+
     /// The file, if it is this owner's.
     pub(super) fn of(&mut self, owner: &Owner, id: &str) -> Option<&mut File> {
         self.by_id.get_mut(id).filter(|file| file.owner == *owner)
@@ -99,10 +116,6 @@ impl Files {
         self.links.insert(signature.clone(), link);
         signature
     }
-}
-
-pub(super) fn file_id() -> String {
-    format!("file_{}", Uuid::new_v4().simple())
 }
 
 /// `POST /files`.
@@ -128,7 +141,7 @@ pub(super) fn create(
     if use_case == "multimodal" && !PICTURES.contains(&mime_type) {
         return Ok(failed("file_type_not_supported", "File type not supported"));
     }
-    let id = file_id();
+    let id = world.files.new_id();
     let file = File {
         owner: caller.owner.clone(),
         name: name.to_owned(),

@@ -23,6 +23,8 @@ pub(super) struct Handoff {
     pub(super) items: Vec<String>,
     /// The status of `resume`.
     pub(super) resume: u16,
+    /// It ends early.
+    pub(super) resume_bytes: Option<usize>,
 }
 
 /// `POST /f/conversation/resume`.
@@ -63,9 +65,14 @@ pub(super) fn resume(
         .get(offset..)
         .filter(|items| !items.is_empty());
     let body: String = items.ok_or_else(gone)?.concat();
-    let conversation = world.conversations.of(&caller.owner, id)?;
-    conversation.arrive();
-    let beats = Pace::default().beats(body.into_bytes());
+    let pace = Pace {
+        length: handoff.resume_bytes,
+        ..Pace::default()
+    };
+    let beats = pace.beats(body.into_bytes());
+    if handoff.resume_bytes.is_none() {
+        world.conversations.of(&caller.owner, id)?.arrive();
+    }
     Ok(Answer::Stream(Box::new(Performance {
         headers: event_stream_headers(),
         beats,

@@ -24,8 +24,14 @@ pub(super) fn made(
 ) -> Vec<Vec<Value>> {
     let (parent, prompt) = call;
     let mut told = Vec::new();
+    let mut before = Value::Null;
     for index in 0..wanted.count {
-        let pointer = picture(files, owner, prompt, SIDE);
+        let mut pointer = picture(files, owner, prompt, SIDE);
+        if wanted.is_revised {
+            pointer["metadata"]["dalle"]["parent_gen_id"] = before.clone();
+            pointer["metadata"]["generation"]["parent_gen_id"] = before;
+        }
+        before = pointer["metadata"]["dalle"]["gen_id"].clone();
         let content = json!({"content_type": "multimodal_text", "parts": [pointer]});
         let mut message = messages::tool(TOOL, parent, &content);
         message["metadata"]["image_gen_title"] = prompt.into();
@@ -105,7 +111,7 @@ fn picture(files: &mut Files, owner: &Owner, prompt: &str, side: u32) -> Value {
     let id = files.put(owner, "image.png", "image/png", bytes);
     let made = Uuid::new_v4().to_string();
     json!({
-        "content_type": "image_asset_pointer", "asset_pointer": format!("sediment://{id}"),
+        "content_type": "image_asset_pointer", "asset_pointer": format!("{}{id}", files.scheme()),
         "size_bytes": size, "width": side, "height": side, "fovea": null,
         "metadata": {
             "dalle": {"gen_id": made, "prompt": prompt, "seed": null, "parent_gen_id": null, "edit_op": null},

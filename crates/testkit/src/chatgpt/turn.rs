@@ -230,6 +230,7 @@ fn tell_bytes(
             topic: replay::string_of(&text, "topic_id").unwrap_or_default(),
             items: replay::frames(&rest),
             resume: 200,
+            resume_bytes: None,
         };
         composed.pushes = handoff.pushes();
         composed.handoff = Some(handoff);

@@ -150,6 +150,9 @@ async fn anonymous_devices_may_chat_and_no_more() {
         let response = request.send().await.unwrap();
         assert_eq!(response.status().as_u16(), status, "{:?}", response.url());
     }
+    client.web.take_device(&stranger);
+    let known = post("/conversation", &stranger).send().await.unwrap();
+    assert_eq!(known.status().as_u16(), 200);
     let picture = crate::client::ask_picture("a cat").to_string();
     let response = post("/conversation", &device)
         .body(picture)

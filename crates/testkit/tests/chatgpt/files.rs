@@ -191,6 +191,20 @@ async fn documents_are_indexed_in_their_time() {
 }
 
 #[tokio::test]
+async fn ids_can_look_as_in_earlier_years() {
+    let client = Client::start().await;
+    client.web.old_file_ids(true);
+    let id = upload(&client, &document(5), b"hello").await;
+    let stream = client.stream(&crate::client::ask_picture("a cat")).await;
+
+    assert!(id.starts_with("file-") && id.len() == 27, "{id}");
+    let text = String::from_utf8(stream).unwrap();
+    assert!(text.contains("file-service://file-") && !text.contains("sediment"));
+    let (_, answer) = client.get(&format!("/files/{id}/download")).await;
+    assert_eq!(answer["status"], "success");
+}
+
+#[tokio::test]
 async fn processing_is_told_line_by_line() {
     let client = Client::start().await;
     let (_, created) = client.post("/files", &document(5)).await;

@@ -155,6 +155,23 @@ async fn the_rest_is_had_by_resume() {
 }
 
 #[tokio::test]
+async fn resume_can_end_too_early() {
+    let client = Client::start().await;
+    client
+        .web
+        .reply(Reply::handoff("After thought: 42.").resume_cut_after(900));
+    let head = client.stream(&ask_delta("why?")).await;
+    let found = handoff(&Reading::of(&[&head]));
+    let token = found.resume_token.clone().unwrap();
+
+    let (status, rest) = resume(&client, &found, &token, 0).await;
+
+    assert_eq!((status, rest.len()), (200, 900));
+    let path = format!("/conversation/{}/stream_status", found.conversation_id);
+    assert_eq!(client.get(&path).await.1["status"], "IS_STREAMING");
+}
+
+#[tokio::test]
 async fn the_rest_is_had_over_the_websocket_with_all_its_manners() {
     let client = Client::start().await;
     client

@@ -74,6 +74,26 @@ async fn several_pictures_and_previews_give_one_result_each() {
 }
 
 #[tokio::test]
+async fn a_revision_names_what_it_revises() {
+    let client = Client::start().await;
+    client.web.reply(Reply::image().revisions(2));
+    let id = draw(&client).await.conversation();
+
+    let stored = client.web.conversation(&id);
+
+    let nodes = stored["mapping"].as_object().unwrap().values();
+    let made: Vec<_> = nodes
+        .map(|node| &node["message"])
+        .filter(|message| message["author"]["role"] == "tool" && message["weight"] == 1.0)
+        .map(|message| &message["content"]["parts"][0]["metadata"]["dalle"])
+        .map(|made| (made["gen_id"].clone(), made["parent_gen_id"].clone()))
+        .collect();
+    assert_eq!(made.len(), 2);
+    let first = made.iter().find(|(_, parent)| parent.is_null()).unwrap();
+    assert!(made.iter().any(|(_, parent)| *parent == first.0));
+}
+
+#[tokio::test]
 async fn late_pictures_are_in_the_conversation_after_some_looks() {
     let client = Client::start().await;
     client.web.reply(Reply::async_image(2));

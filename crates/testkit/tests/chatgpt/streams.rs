@@ -134,6 +134,20 @@ async fn streams_can_be_compressed_and_have_other_line_ends() {
 }
 
 #[tokio::test]
+async fn long_answers_and_many_pieces_go_out_quickly() {
+    let client = Client::start().await;
+    let long = "lorem ipsum ".repeat(100_000);
+    client.web.reply(Reply::text(&long).pieces(3));
+    let many = "x".repeat(3_000);
+    client.web.reply(Reply::text(&many).pieces(3_000));
+
+    let first = client.stream(&ask("x")).await;
+    assert!(first.len() > 3 * long.len());
+    let second = client.stream(&ask_delta("x")).await;
+    assert_eq!(Reading::of(&[second]).text(), many);
+}
+
+#[tokio::test]
 async fn a_status_can_stand_in_for_a_stream() {
     let client = Client::start().await;
     client.web.reply(

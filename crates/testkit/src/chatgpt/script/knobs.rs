@@ -87,6 +87,15 @@ impl Reply {
         self.pictures_knob(|pictures| pictures.has_preview = true)
     }
 
+    /// That many pictures, each a revision of the one before.
+    #[must_use]
+    pub fn revisions(self, count: usize) -> Self {
+        self.pictures_knob(|pictures| {
+            pictures.count = count;
+            pictures.is_revised = true;
+        })
+    }
+
     /// A text after the pictures.
     #[must_use]
     pub fn caption(self, text: &str) -> Self {
@@ -103,6 +112,12 @@ impl Reply {
     #[must_use]
     pub fn resume_status(self, status: u16) -> Self {
         self.handoff_knob(|way| way.resume = status)
+    }
+
+    /// `resume` ends its stream after `bytes` as if it were complete.
+    #[must_use]
+    pub fn resume_cut_after(self, bytes: usize) -> Self {
+        self.handoff_knob(|way| way.resume_bytes = Some(bytes))
     }
 
     /// The websocket has no such topic.

@@ -32,6 +32,8 @@ pub(in super::super) enum Plan {
 pub(in super::super) struct Pictures {
     pub(in super::super) count: usize,
     pub(in super::super) has_preview: bool,
+    /// Each is a revision of the one before.
+    pub(in super::super) is_revised: bool,
     pub(in super::super) caption: String,
     /// They come later: after so many looks.
     pub(in super::super) polls: Option<usize>,
@@ -46,6 +48,7 @@ impl Default for Pictures {
         Self {
             count: 1,
             has_preview: false,
+            is_revised: false,
             caption: String::new(),
             polls: None,
             is_pushed: false,
@@ -59,6 +62,8 @@ impl Default for Pictures {
 pub(in super::super) struct HandoffWay {
     /// The status of `resume`; 200 gives the stream.
     pub(in super::super) resume: u16,
+    /// `resume` ends early.
+    pub(in super::super) resume_bytes: Option<usize>,
     pub(in super::super) has_topic: bool,
     /// So many looks show the answer unfinished; `usize::MAX` never shows it.
     pub(in super::super) polls: usize,
@@ -225,6 +230,7 @@ impl Reply {
         Self::text(text).build(|built| {
             built.handoff = Some(HandoffWay {
                 resume: 200,
+                resume_bytes: None,
                 has_topic: true,
                 polls: 1,
                 partial: String::new(),
