@@ -1,10 +1,12 @@
 //! The life of the process: start, serve, drain.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::task::TaskTracker;
 
+use crate::keeper;
 use crate::plugins::Plugins;
 use crate::reload::{Inputs, Reloader};
 use crate::shared::Shared;
@@ -27,6 +29,7 @@ pub(crate) async fn run(
     started(&shared, reloader.sockets());
     // Joined below: the reloader ends with the drain.
     let reloading = TaskTracker::new().spawn(reloader.run());
+    let keeping = TaskTracker::new().spawn(keeper::run(Arc::clone(&shared)));
     stop.wanted().await;
     tracing::info!(in_flight = shared.in_flight.count(), "draining");
     shared.draining.cancel();
@@ -41,6 +44,16 @@ pub(crate) async fn run(
         () = stop.wanted() => tracing::warn!("second signal"),
     }
     shared.ending.cancel();
+    // An exchange under way may have used up its token: the new one must be written.
+    let exchanges = shared.cell.load().exchanges.clone();
+    exchanges.close();
+    if tokio::time::timeout(LAST_WORDS, exchanges.wait())
+        .await
+        .is_err()
+    {
+        tracing::warn!("stopped while tokens were being exchanged");
+    }
+    keeping.abort();
     // The admin side answers to the end: it is how an operator sees the drain.
     sockets.close_admin();
     if tokio::time::timeout(LAST_WORDS, sockets.finished())

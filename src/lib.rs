@@ -6,6 +6,8 @@
 mod admin;
 mod app;
 mod cli;
+mod gallery;
+mod keeper;
 mod plugins;
 mod providers;
 mod reload;
@@ -13,6 +15,7 @@ mod server;
 mod shared;
 mod snapshot;
 mod sockets;
+mod spool;
 mod store;
 mod telemetry;
 mod upstream;

@@ -1,8 +1,11 @@
 //! Providers speak an upstream's protocol. They send one attempt and judge nothing: `upstream` does that.
 
+pub(crate) mod chatgpt;
 pub(crate) mod mock;
 pub(crate) mod openai;
 
+use aurora_chatgpt::credential::Credential;
+use aurora_config::RetryOn;
 use aurora_sdk::{Body, BoxFuture, Error, Operation};
 use bytes::Bytes;
 use futures_core::Stream;
@@ -30,8 +33,39 @@ pub(crate) struct Call {
     pub(crate) body: Body,
     /// The credential to add.
     pub(crate) credential: Option<SecretString>,
-    /// Whose stored things the call may reach (the mock keeps files).
+    /// The model as the client names it; the body has the upstream's name already.
+    pub(crate) model: Option<String>,
+    /// How many of its own accounts a provider may try.
+    pub(crate) attempts: u32,
+    /// Who asks.
+    pub(crate) visitor: Arc<Visitor>,
+}
+
+/// Who asks, as far as an upstream's protocol must know.
+#[derive(Debug)]
+pub(crate) struct Visitor {
+    /// Whose stored things the call may reach.
     pub(crate) owner: Arc<str>,
+    /// The client's own ChatGPT credential.
+    pub(crate) brought: Brought,
+    /// `scheme://host[:port]` under which the client reaches the gateway, for links in answers.
+    pub(crate) origin: Option<String>,
+}
+
+/// What a client brought beside a key of the gateway, or in its place.
+#[derive(Debug)]
+pub(crate) enum Brought {
+    /// Nothing: the operator's own accounts serve.
+    Nothing,
+    /// A token, refresh token or device id of its own, and the workspace to use.
+    Credential {
+        /// The credential.
+        credential: Credential,
+        /// The workspace.
+        team: Option<String>,
+    },
+    /// A credential, which `upstream_tokens = false` refuses.
+    Refused,
 }
 
 /// What an upstream answered.
@@ -42,6 +76,8 @@ pub(crate) struct Answer {
     pub(crate) headers: HeaderMap,
     /// Its body.
     pub(crate) body: Chunks,
+    /// Whether the provider has judged it already: it goes to the client as it is.
+    pub(crate) judged: bool,
 }
 
 impl fmt::Debug for Answer {
@@ -69,6 +105,13 @@ pub(crate) enum Fault {
     Truncated(String),
     /// No fault of the upstream: the client's own body failed while it was passed on, or the gateway stops.
     Client(Error),
+    /// A provider that translates has judged for itself.
+    Judged {
+        /// What the client gets if no other upstream does better.
+        error: Error,
+        /// The word of `retry.on` under which another upstream may be tried.
+        retry_on: Option<RetryOn>,
+    },
 }
 
 /// Speaks one upstream's protocol.
@@ -78,4 +121,14 @@ pub(crate) trait Provider: Send + Sync + fmt::Debug {
 
     /// Sends one attempt and waits for the head. Dropping the future or the body cancels it.
     fn forward(&self, call: Call) -> BoxFuture<'_, Result<Answer, Fault>>;
+
+    /// Looks after what must not wait for a request, such as tokens that expire. Called every few seconds.
+    fn tend(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
+
+    /// The provider of ChatGPT accounts, if it is that: a new one takes over its connections.
+    fn chatgpt(&self) -> Option<&chatgpt::ChatGptProvider> {
+        None
+    }
 }

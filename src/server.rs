@@ -11,6 +11,7 @@ mod render;
 mod request_body;
 mod request_id;
 pub(crate) mod tls;
+mod visitor;
 
 pub(crate) use gateway::Gateway;
 pub(crate) use listeners::{Bound, Listeners, Serve};

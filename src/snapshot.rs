@@ -3,10 +3,11 @@
 //! A request takes one `Arc<Snapshot>` when it is routed and keeps it to its last byte, so that a reload tears nothing
 //! down and needs no rollback.
 
+mod accounts;
 mod keys;
 mod prepare;
 
-pub(crate) use keys::{Admission, ClientKeys, presented};
+pub(crate) use keys::{Admission, ClientKeys};
 pub(crate) use prepare::prepare;
 
 use std::collections::BTreeMap;
@@ -15,11 +16,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use aurora_accounts::AccountPool;
 use aurora_config::{Config, Loaded, RouteTable};
 use aurora_sdk::Handler;
 use aurora_tokens::TokenPool;
 use tokio_rustls::TlsAcceptor;
+use tokio_util::task::TaskTracker;
 
+use crate::gallery::Gallery;
 use crate::upstream::Upstream;
 
 /// One generation of everything that requests need.
@@ -38,6 +42,14 @@ pub(crate) struct Snapshot {
     pub(crate) upstreams: BTreeMap<String, Arc<Upstream>>,
     /// By name.
     pub(crate) pools: BTreeMap<String, Arc<TokenPool>>,
+    /// ChatGPT accounts, by the name of their tokens.
+    pub(crate) accounts: BTreeMap<String, Arc<AccountPool>>,
+    /// What there is to say about the account files.
+    pub(crate) notices: Vec<String>,
+    /// Exchanges of tokens under way; shutdown waits for them.
+    pub(crate) exchanges: TaskTracker,
+    /// Generated pictures.
+    pub(crate) gallery: Arc<Gallery>,
     /// Who may come in.
     pub(crate) keys: ClientKeys,
     /// The certificate, where there is one.

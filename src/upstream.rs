@@ -5,6 +5,7 @@ pub(crate) mod classify;
 pub(crate) mod client;
 pub(crate) mod dialect;
 mod exchange;
+pub(crate) mod fetch;
 mod form;
 mod headers;
 mod redact;

@@ -2,6 +2,7 @@
 
 use std::time::{Instant, SystemTime};
 
+use aurora_accounts::{AccountPool, AccountState, AccountStatus, Limit};
 use aurora_config::{Protocol, Style};
 use aurora_tokens::{Health, TokenPool, TokenStatus};
 use http::StatusCode;
@@ -103,7 +104,59 @@ fn pools(snapshot: &Snapshot) -> Value {
         .pools
         .iter()
         .map(|(name, pool)| (name.clone(), self::pool(pool)));
-    Value::Object(pools.collect())
+    let accounts = snapshot
+        .accounts
+        .iter()
+        .map(|(name, pool)| (name.clone(), accounts_of(pool)));
+    Value::Object(pools.chain(accounts).collect())
+}
+
+fn accounts_of(pool: &AccountPool) -> Value {
+    let now = SystemTime::now();
+    let accounts: Vec<Value> = pool
+        .status()
+        .iter()
+        .map(|status| account(status, now))
+        .collect();
+    json!({ "count": pool.len(), "accounts": accounts })
+}
+
+fn account(status: &AccountStatus, now: SystemTime) -> Value {
+    let left = |at: SystemTime| at.duration_since(now).unwrap_or_default().as_secs();
+    let (state, reason) = match &status.state {
+        AccountState::Ready => ("ok", None),
+        AccountState::Pending => ("pending", None),
+        AccountState::Cooling => ("cooling", None),
+        AccountState::Waiting => ("waiting", None),
+        AccountState::Expired => ("expired", None),
+        AccountState::Dead(reason) => ("dead", Some(reason)),
+    };
+    let cooling = status.cooling.iter().map(|cooling| {
+        json!({
+            "limit": match cooling.limit {
+                Limit::ModelCap => "model_cap",
+                Limit::RateLimit => "rate_limit",
+                Limit::Feature => "feature",
+                Limit::Challenge => "challenge",
+            },
+            "model": cooling.model,
+            "feature": cooling.feature.map(|feature| format!("{feature:?}").to_lowercase()),
+            "ends_in_s": left(cooling.until),
+        })
+    });
+    json!({
+        "id": status.id.as_ref().map(ToString::to_string),
+        "kind": status.kind.name(),
+        "origin": status.origin,
+        "plan": status.plan,
+        "expires_at": status.expires_at.map(time),
+        "state": state,
+        "reason": reason,
+        "cooling": cooling.collect::<Vec<_>>(),
+        "in_flight": status.busy,
+        "queued": status.queued,
+        "unsaved": status.is_unsaved,
+    })
 }
 
 fn pool(pool: &TokenPool) -> Value {

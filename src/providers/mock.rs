@@ -57,7 +57,7 @@ impl MockProvider {
             path: &call.path,
             headers: &call.headers,
             body,
-            owner: &call.owner,
+            owner: &call.visitor.owner,
             state: &self.state,
             now: SystemTime::now(),
         })
@@ -71,6 +71,7 @@ impl MockProvider {
             status: answer.status,
             headers: answer.headers,
             body,
+            judged: false,
         })
     }
 
@@ -124,5 +125,6 @@ fn refusal(status: StatusCode, code: &str, message: &str) -> Answer {
         status,
         headers,
         body: whole(vec![envelope.to_json().into()]),
+        judged: false,
     }
 }

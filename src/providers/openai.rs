@@ -7,7 +7,7 @@ use secrecy::ExposeSecret;
 use url::Url;
 
 use super::{Answer, Call, Fault, Provider};
-use crate::upstream::client::Client;
+use crate::upstream::client::{Client, Needs};
 
 /// Speaks to one OpenAI-compatible server.
 #[derive(Debug)]
@@ -23,11 +23,12 @@ impl OpenAiProvider {
     /// # Errors
     /// A sentence for the config's diagnostics.
     pub(crate) fn new(settings: &OpenAi, upstream: &Upstream) -> Result<Self, String> {
-        let client = Client::new(
-            &settings.base_url,
-            upstream.proxy.as_ref(),
-            &upstream.timeouts,
-        )?;
+        let needs = Needs {
+            tls: settings.base_url.scheme() == "https",
+            decoding: false,
+            websockets: false,
+        };
+        let client = Client::new(needs, upstream.proxy.as_ref(), &upstream.timeouts)?;
         Ok(Self {
             base_url: settings.base_url.clone(),
             responses: settings.responses,

@@ -2,7 +2,6 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use aurora_config::Match;
 use aurora_sdk::{Context, Error, ErrorKind, Origin, Params, Request, Response};
@@ -14,9 +13,10 @@ use serde_json::json;
 
 use super::access::Access;
 use super::host::RequestHost;
-use super::{cors, render, request_body, request_id};
+use super::{cors, render, request_body, request_id, visitor};
+use crate::gallery;
 use crate::shared::Shared;
-use crate::snapshot::{Route, Snapshot, presented};
+use crate::snapshot::{Route, Snapshot};
 use crate::upstream::trace::Trace;
 
 /// What a route that serves every method is said to serve.
@@ -42,6 +42,9 @@ impl Gateway {
     ) -> Result<Response, Error> {
         let path = request.uri().path().to_owned();
         check_path(&path)?;
+        if let Some(name) = path.strip_prefix(gallery::PATH) {
+            return picture(snapshot, request, name).await;
+        }
         let server = &snapshot.config().server;
         let routed = find(snapshot, request.method(), &path);
         if let Routed::Answered(response) = routed {
@@ -54,22 +57,16 @@ impl Gateway {
         if access.in_flight > server.max_in_flight {
             return Err(overloaded(server.max_in_flight));
         }
-        let given = request
-            .headers()
-            .get(AUTHORIZATION)
-            .and_then(|value| value.to_str().ok());
-        let admission = snapshot
-            .keys
-            .admit(given.map(presented), SystemTime::now())?;
-        access.client = Some(Arc::clone(&admission.client.name));
+        let admitted = visitor::admit(snapshot, request, is_public(&routed))?;
+        access.client = Some(Arc::clone(&admitted.admission.client.name));
         let Routed::Found { route, params } = routed else {
             return Err(not_found(&path));
         };
         access.route = Some(route.settings.path.clone());
         access.debug = route.settings.debug_headers;
-        admission.check_route(&route.settings.path)?;
-        let client = admission.client.clone();
-        let host = RequestHost::new(&self.shared, snapshot, &route, admission, access);
+        admitted.admission.check_route(&route.settings.path)?;
+        let client = admitted.client();
+        let host = RequestHost::new(&self.shared, snapshot, &route, admitted, access);
         let request_id = Arc::clone(&access.request_id);
         let cx = Context::new(request_id, client, params, server.stream, Arc::new(host));
         let request = take_request(request, path, snapshot, &route)?;
@@ -157,6 +154,24 @@ fn find(snapshot: &Snapshot, method: &Method, path: &str) -> Routed {
             _ => Routed::Missing,
         },
     }
+}
+
+/// A generated picture: its signed link lets everybody in.
+async fn picture(
+    snapshot: &Snapshot,
+    request: &salvo::Request,
+    name: &str,
+) -> Result<Response, Error> {
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return Err(wrong_method(request.uri().path(), request.method()));
+    }
+    let query = request.uri().query().unwrap_or_default();
+    snapshot.gallery.show(name, query).await
+}
+
+/// Whether the route serves everybody, key or not.
+fn is_public(routed: &Routed) -> bool {
+    matches!(routed, Routed::Found { route, .. } if route.handler.is_public())
 }
 
 fn greeting(message: &str) -> Response {

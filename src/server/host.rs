@@ -16,6 +16,8 @@ use aurora_sdk::{
 use http::Method;
 
 use super::access::Access;
+use super::visitor::Admitted;
+use crate::providers::Visitor;
 use crate::shared::Shared;
 use crate::snapshot::{Admission, Route, Snapshot};
 use crate::store::ScopedStore;
@@ -31,6 +33,7 @@ pub(super) struct RequestHost {
     trace: Arc<Trace>,
     request_id: Arc<str>,
     state: ScopedStore,
+    visitor: Arc<Visitor>,
 }
 
 impl RequestHost {
@@ -38,10 +41,12 @@ impl RequestHost {
         shared: &Arc<Shared>,
         snapshot: &Arc<Snapshot>,
         route: &Arc<Route>,
-        admission: Arc<Admission>,
+        admitted: Admitted,
         access: &Access,
     ) -> Self {
+        let Admitted { admission, visitor } = admitted;
         Self {
+            visitor: Arc::new(visitor),
             shared: Arc::clone(shared),
             snapshot: Arc::clone(snapshot),
             route: Arc::clone(route),
@@ -69,7 +74,7 @@ impl RequestHost {
             retry: self.route.settings.retry.clone(),
             ending: self.shared.ending.clone(),
             trace: Arc::clone(&self.trace),
-            owner: Arc::clone(&self.admission.client.owner),
+            visitor: Arc::clone(&self.visitor),
         }
     }
 

@@ -53,6 +53,11 @@ impl ClientKeys {
         Self { by_digest }
     }
 
+    /// Whether there are none, so that everybody may come in.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.by_digest.is_empty()
+    }
+
     /// Lets the holder of `presented` in; everybody where there are no keys.
     ///
     /// # Errors
@@ -92,7 +97,8 @@ impl ClientKeys {
 }
 
 impl Admission {
-    fn anonymous() -> Self {
+    /// Everybody.
+    pub(crate) fn anonymous() -> Self {
         let name: Arc<str> = "anonymous".into();
         let client = Client {
             owner: Arc::clone(&name),
@@ -169,15 +175,6 @@ fn owner(digest: &[u8; 32]) -> String {
     text
 }
 
-/// The key in an `Authorization` value: behind `Bearer` in any case, or bare.
-pub(crate) fn presented(value: &str) -> &str {
-    let value = value.trim();
-    match value.split_once(' ') {
-        Some((scheme, key)) if scheme.eq_ignore_ascii_case("bearer") => key.trim(),
-        Some(_) | None => value,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -238,12 +235,5 @@ mod tests {
         let owner = |key| Arc::clone(&keys.admit(Some(key), now).unwrap().client.owner);
 
         assert_ne!(owner("sk-1"), owner("sk-2"));
-    }
-
-    #[test]
-    fn a_key_is_found_behind_bearer_in_any_case_or_bare() {
-        for value in ["Bearer sk-1", "bearer sk-1", "BEARER   sk-1 ", "sk-1"] {
-            assert_eq!(presented(value), "sk-1", "{value}");
-        }
     }
 }

@@ -4,17 +4,22 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use aurora_accounts::AccountPool;
 use aurora_config::{
-    Config, Diagnostic, LoadError, Loaded, Protocol, RouteTable, Strategy, TokenSource, Tokens,
+    Config, Diagnostic, LoadError, Loaded, Protocol, RouteTable, Strategy, Token, TokenSource,
+    Tokens,
 };
 use aurora_sdk::BuildError;
 use aurora_tokens::{Settings, TokenPool};
 use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
 
-use super::{ClientKeys, Route, Snapshot};
+use super::{ClientKeys, Route, Snapshot, accounts};
+use crate::gallery::Gallery;
 use crate::plugins::Plugins;
 use crate::providers::Provider;
+use crate::providers::chatgpt::{ChatGptProvider, Surroundings};
 use crate::providers::mock::MockProvider;
 use crate::providers::openai::OpenAiProvider;
 use crate::server::tls;
@@ -38,7 +43,20 @@ pub(crate) fn prepare(
 ) -> Result<Snapshot, LoadError> {
     let mut problems = Vec::new();
     let pools = pools(&loaded.config, previous);
-    let upstreams = upstreams(&loaded, &pools, store, previous, &mut problems);
+    let exchanges = previous.map_or_else(TaskTracker::new, |previous| previous.exchanges.clone());
+    let (accounts, notices) = accounts::pools(&loaded.config, previous, &exchanges);
+    let gallery = Gallery::new(&loaded.config.server.data_dir, store.scoped("gallery"));
+    let gallery = Arc::new(gallery);
+    let around = Around {
+        loaded: &loaded,
+        pools: &pools,
+        accounts: &accounts,
+        store,
+        gallery: &gallery,
+        exchanges: &exchanges,
+        previous,
+    };
+    let upstreams = upstreams(&around, &mut problems);
     let (routes, route_list) = routes(&loaded, plugins, &mut problems);
     let tls = match loaded.config.server.tls.as_ref().map(tls::acceptor) {
         Some(Err(message)) => {
@@ -52,7 +70,12 @@ pub(crate) fn prepare(
     if !problems.is_empty() {
         return Err(loaded.refuse(problems));
     }
+    accounts::tell(&notices, previous);
     Ok(Snapshot {
+        accounts,
+        notices,
+        exchanges,
+        gallery,
         generation: previous.map_or(1, |previous| previous.generation + 1),
         config_path: config_path.to_owned(),
         keys: ClientKeys::new(&loaded.config.auth),
@@ -86,23 +109,18 @@ fn keyless(loaded: &Loaded) -> Option<Diagnostic> {
 }
 
 fn pools(config: &Config, previous: Option<&Snapshot>) -> BTreeMap<String, Arc<TokenPool>> {
-    config
-        .tokens
-        .iter()
-        .map(|(name, tokens)| {
-            let before = previous
-                .and_then(|previous| previous.pools.get(name))
-                .map(AsRef::as_ref);
-            (name.clone(), Arc::new(pool(tokens, before)))
-        })
-        .collect()
+    let mut pools = BTreeMap::new();
+    for (name, tokens) in &config.tokens {
+        if let TokenSource::Keys(keys) = &tokens.source {
+            let before = previous.and_then(|previous| previous.pools.get(name));
+            let pool = pool(tokens, keys, before.map(AsRef::as_ref));
+            pools.insert(name.clone(), Arc::new(pool));
+        }
+    }
+    pools
 }
 
-fn pool(tokens: &Tokens, previous: Option<&TokenPool>) -> TokenPool {
-    let keys = match &tokens.source {
-        TokenSource::Keys(keys) => keys.as_slice(),
-        TokenSource::ChatGpt { .. } => &[],
-    };
+fn pool(tokens: &Tokens, keys: &[Token], previous: Option<&TokenPool>) -> TokenPool {
     let settings = Settings {
         strategy: match tokens.strategy {
             Strategy::RoundRobin => aurora_tokens::Strategy::RoundRobin,
@@ -118,17 +136,28 @@ fn pool(tokens: &Tokens, previous: Option<&TokenPool>) -> TokenPool {
     TokenPool::rebuild(previous, keys, settings)
 }
 
+/// What upstreams are made of.
+struct Around<'a> {
+    loaded: &'a Loaded,
+    pools: &'a BTreeMap<String, Arc<TokenPool>>,
+    accounts: &'a BTreeMap<String, Arc<AccountPool>>,
+    store: &'a Store,
+    gallery: &'a Arc<Gallery>,
+    exchanges: &'a TaskTracker,
+    previous: Option<&'a Snapshot>,
+}
+
 fn upstreams(
-    loaded: &Loaded,
-    pools: &BTreeMap<String, Arc<TokenPool>>,
-    store: &Store,
-    previous: Option<&Snapshot>,
+    around: &Around<'_>,
     problems: &mut Vec<Diagnostic>,
 ) -> BTreeMap<String, Arc<Upstream>> {
+    let (loaded, pools) = (around.loaded, around.pools);
     let mut upstreams = BTreeMap::new();
     for (name, settings) in &loaded.config.upstreams {
-        let before = previous.and_then(|previous| previous.upstreams.get(name));
-        let provider = match provider(settings, before, store) {
+        let before = around
+            .previous
+            .and_then(|previous| previous.upstreams.get(name));
+        let provider = match provider(around, name, settings, before) {
             Ok(provider) => provider,
             Err(message) => {
                 let key = ["upstreams", name.as_str(), "protocol"];
@@ -164,27 +193,46 @@ fn upstreams(
 
 /// The provider of `before` where nothing about the connection changed, else a new one.
 fn provider(
+    around: &Around<'_>,
+    name: &str,
     settings: &aurora_config::Upstream,
     before: Option<&Arc<Upstream>>,
-    store: &Store,
 ) -> Result<Arc<dyn Provider>, String> {
     let same = before.filter(|before| {
         before.settings.protocol == settings.protocol
             && before.settings.timeouts == settings.timeouts
             && before.settings.proxy == settings.proxy
     });
-    if let Some(before) = same {
-        return Ok(Arc::clone(&before.provider));
-    }
-    match &settings.protocol {
-        Protocol::OpenAi(openai) => Ok(Arc::new(OpenAiProvider::new(openai, settings)?)),
-        Protocol::Mock(mock) => Ok(Arc::new(MockProvider::new(
+    let store = around.store;
+    match (&settings.protocol, same) {
+        (Protocol::ChatGptWeb(web), _) => {
+            let server = &around.loaded.config.server;
+            let pool = settings.tokens.as_ref();
+            let around = Surroundings {
+                name,
+                accounts: accounts::of(
+                    pool.and_then(|pool| around.accounts.get(pool)),
+                    around.exchanges,
+                ),
+                externals: accounts::defaults(around.exchanges),
+                store: store.scoped("chatgpt"),
+                data_dir: server.data_dir.clone(),
+                fetch_private: server.fetch_private,
+                public_url: server.public_url.clone(),
+                gallery: Arc::clone(around.gallery),
+            };
+            // The accounts may have changed: only connections carry over.
+            let before = same.and_then(|before| before.provider.chatgpt());
+            let provider = ChatGptProvider::new(web, settings, around, before)?;
+            Ok(Arc::new(provider))
+        }
+        (_, Some(before)) => Ok(Arc::clone(&before.provider)),
+
+        (Protocol::OpenAi(openai), None) => Ok(Arc::new(OpenAiProvider::new(openai, settings)?)),
+        (Protocol::Mock(mock), None) => Ok(Arc::new(MockProvider::new(
             mock.clone(),
             store.scoped("mock"),
         ))),
-        Protocol::ChatGptWeb(_) => {
-            Err("protocol `chatgpt-web` is not available in this version of Aurora".to_owned())
-        }
     }
 }
 

@@ -43,6 +43,7 @@ pub(crate) fn relay(
         status,
         headers,
         body,
+        ..
     } = answer;
     let mut shown = headers::to_client(&headers);
     if status == StatusCode::NO_CONTENT {
@@ -106,6 +107,7 @@ pub(crate) async fn judge(
         status,
         headers,
         body,
+        ..
     } = answer;
     let bytes = redact::read(body, &headers, upstream.settings.timeouts.idle).await;
     let verdict = classify::classify(operation, status, &headers, &bytes);

@@ -217,6 +217,7 @@ pub(crate) fn retry_on_fault(fault: &Fault) -> Option<RetryOn> {
             Some(RetryOn::Connect)
         }
         Fault::FirstByteTimeout => Some(RetryOn::FirstByte),
+        Fault::Judged { retry_on, .. } => *retry_on,
         Fault::TotalTimeout | Fault::Client(_) => None,
     }
 }
@@ -224,7 +225,7 @@ pub(crate) fn retry_on_fault(fault: &Fault) -> Option<RetryOn> {
 /// The error of an attempt that gave no answer.
 pub(crate) fn error_of_fault(fault: Fault, upstream: &str) -> Error {
     let (kind, code, message) = match fault {
-        Fault::Client(error) => return error,
+        Fault::Client(error) | Fault::Judged { error, .. } => return error,
         Fault::Unreachable(_) => (
             ErrorKind::BadGateway,
             "upstream_unreachable",
@@ -282,7 +283,20 @@ pub(crate) fn cause(fault: &Fault) -> &str {
         Fault::ConnectTimeout => "connect timeout",
         Fault::FirstByteTimeout => "first byte timeout",
         Fault::TotalTimeout => "total timeout",
-        Fault::Client(error) => error.message(),
+        Fault::Client(error) | Fault::Judged { error, .. } => error.message(),
+    }
+}
+
+/// Logs an attempt that gave no answer; what is the client's own mistake is no news of the upstream.
+pub(crate) fn log_fault(fault: &Fault, upstream: &str, attempt: u32) {
+    let cause = cause(fault);
+    match fault {
+        Fault::Client(error) | Fault::Judged { error, .. }
+            if error.origin() == Origin::Downstream =>
+        {
+            tracing::debug!(upstream, cause, attempt, "request cannot be served");
+        }
+        _ => tracing::warn!(upstream, cause, attempt, "upstream attempt failed"),
     }
 }
 

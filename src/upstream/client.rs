@@ -7,8 +7,15 @@ use std::time::{Duration, Instant};
 use aurora_config::Timeouts;
 use aurora_sdk::{Body, Error};
 use futures_util::StreamExt;
+use http::header::{
+    CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE,
+};
 use http::{HeaderMap, Method};
 use std::sync::{Mutex, PoisonError};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::handshake::client::generate_key;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use url::Url;
 
 use crate::providers::{Answer, Fault};
@@ -19,6 +26,9 @@ const POOL_IDLE: Duration = Duration::from_secs(55);
 /// Response heads with more headers than this are refused.
 const MAX_HEADERS: usize = 200;
 
+/// The largest message of a websocket, bytes.
+const MAX_MESSAGE: usize = 32 << 20;
+
 /// A client for one upstream: its connections, proxy and clocks.
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
@@ -27,27 +37,48 @@ pub(crate) struct Client {
     /// For streamed bodies, each on a connection of its own: a kept one may be closing just then, and what was sent of
     /// the stream into it would be gone.
     fresh: reqwest::Client,
+    /// For websockets, which begin as HTTP/1.1.
+    upgrading: Option<reqwest::Client>,
     timeouts: Timeouts,
 }
 
+/// A websocket to an upstream.
+pub(crate) type Socket = WebSocketStream<reqwest::Upgraded>;
+
+/// What a client must be able to do.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Needs {
+    /// Speak https to the upstream.
+    pub(crate) tls: bool,
+    /// Ask for compressed bodies and give them decoded; else they are given as they come.
+    pub(crate) decoding: bool,
+    /// Open websockets.
+    pub(crate) websockets: bool,
+}
+
 impl Client {
-    /// A client that talks to `base_url`, through `proxy` where there is one.
+    /// A client for one upstream, through `proxy` where there is one.
     ///
     /// # Errors
     /// A sentence for the config's diagnostics: an unusable proxy, or no certificate authorities for https.
     pub(crate) fn new(
-        base_url: &Url,
+        needs: Needs,
         proxy: Option<&Url>,
         timeouts: &Timeouts,
     ) -> Result<Self, String> {
         let settings = Settings {
-            tls: base_url.scheme() == "https" || proxy.is_some_and(|url| url.scheme() == "https"),
+            tls: needs.tls || proxy.is_some_and(|url| url.scheme() == "https"),
+            decoding: needs.decoding,
             proxy,
             connect: timeouts.connect,
         };
         Ok(Self {
             pooled: settings.client(usize::MAX)?,
             fresh: settings.client(0)?,
+            upgrading: needs
+                .websockets
+                .then(|| settings.upgrading_client())
+                .transpose()?,
             timeouts: timeouts.clone(),
         })
     }
@@ -81,7 +112,49 @@ impl Client {
             status,
             headers,
             body: Box::pin(body),
+            judged: false,
         })
+    }
+
+    /// Opens a websocket at `url` (`ws` or `wss`). Messages are bounded.
+    pub(crate) async fn websocket(&self, mut url: Url) -> Result<Socket, Fault> {
+        let Some(client) = &self.upgrading else {
+            return Err(Fault::Garbled("no websockets here".to_owned()));
+        };
+        let scheme = match url.scheme() {
+            "wss" | "https" => "https",
+            _ => "http",
+        };
+        if url.set_scheme(scheme).is_err() {
+            return Err(Fault::Garbled("not the URL of a websocket".to_owned()));
+        }
+        let key = generate_key();
+        let request = client
+            .get(url)
+            .header(CONNECTION, "Upgrade")
+            .header(UPGRADE, "websocket")
+            .header(SEC_WEBSOCKET_VERSION, "13")
+            .header(SEC_WEBSOCKET_KEY, &key)
+            .build()
+            .map_err(|error| fault(&error))?;
+        let response = self
+            .head(client.execute(request), &Upload::default())
+            .await?;
+        let accepted = response
+            .headers()
+            .get(SEC_WEBSOCKET_ACCEPT)
+            .is_some_and(|accept| {
+                accept.as_bytes() == derive_accept_key(key.as_bytes()).as_bytes()
+            });
+        if response.status() != http::StatusCode::SWITCHING_PROTOCOLS || !accepted {
+            let status = response.status().as_u16();
+            return Err(Fault::Garbled(format!("no websocket (status {status})")));
+        }
+        let upgraded = response.upgrade().await.map_err(|error| fault(&error))?;
+        let config = WebSocketConfig::default()
+            .max_message_size(Some(MAX_MESSAGE))
+            .max_frame_size(Some(MAX_MESSAGE));
+        Ok(WebSocketStream::from_raw_socket(upgraded, Role::Client, Some(config)).await)
     }
 
     async fn head(
@@ -109,6 +182,7 @@ impl Client {
 /// What both clients of an upstream have in common.
 struct Settings<'a> {
     tls: bool,
+    decoding: bool,
     proxy: Option<&'a Url>,
     connect: Duration,
 }
@@ -116,10 +190,20 @@ struct Settings<'a> {
 impl Settings<'_> {
     /// A client that keeps at most `idle` connections for later.
     fn client(&self, idle: usize) -> Result<reqwest::Client, String> {
+        self.builder(idle)?.build().map_err(|error| chain(&error))
+    }
+
+    fn upgrading_client(&self) -> Result<reqwest::Client, String> {
+        let builder = self.builder(0)?.http1_only();
+        builder.build().map_err(|error| chain(&error))
+    }
+
+    fn builder(&self, idle: usize) -> Result<reqwest::ClientBuilder, String> {
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("aurora/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(self.connect)
+            .gzip(self.decoding)
             .tcp_nodelay(true)
             .pool_max_idle_per_host(idle)
             .pool_idle_timeout(POOL_IDLE)
@@ -133,7 +217,7 @@ impl Settings<'_> {
             // Saves reading the system's certificates, and works where there are none.
             builder = builder.tls_certs_only([]);
         }
-        builder.build().map_err(|error| chain(&error))
+        Ok(builder)
     }
 }
 

@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Upstream;
 use super::trace::Trace;
+use crate::providers::Visitor;
 
 /// Who reads the answer's body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +29,6 @@ pub(crate) struct Exchange {
     pub(crate) ending: CancellationToken,
     /// What happened, for the log.
     pub(crate) trace: Arc<Trace>,
-    /// Whose stored things the request may reach.
-    pub(crate) owner: Arc<str>,
+    /// Who asks.
+    pub(crate) visitor: Arc<Visitor>,
 }

@@ -231,14 +231,21 @@ impl Relay {
         (!bytes.is_empty()).then(|| Poll::Ready(Some(Ok(self.pass(bytes)))))
     }
 
-    fn on_fault(&mut self, fault: &Fault) -> Next {
+    fn on_fault(&mut self, fault: Fault) -> Next {
         if self.has_marker() {
             return self.finish();
         }
-        let error = self
-            .truncated()
-            .with_source(classify::cause(fault).to_owned());
-        self.fail(StreamEnd::Truncated, error)
+        let error = match fault {
+            Fault::Judged { error, .. } => error,
+            fault => self
+                .truncated()
+                .with_source(classify::cause(&fault).to_owned()),
+        };
+        let end = match error.kind() {
+            ErrorKind::GatewayTimeout => StreamEnd::Timeout,
+            _ => StreamEnd::Truncated,
+        };
+        self.fail(end, error)
     }
 }
 
@@ -260,7 +267,7 @@ impl Stream for Relay {
                     }
                     continue;
                 }
-                Poll::Ready(Some(Err(fault))) => return self.on_fault(&fault),
+                Poll::Ready(Some(Err(fault))) => return self.on_fault(fault),
                 Poll::Ready(None) => return self.finish(),
                 Poll::Pending => {}
             }

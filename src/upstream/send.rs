@@ -236,19 +236,15 @@ impl Sending<'_> {
             Ok(answer) => answer,
             Err(fault) => {
                 let retry_on = classify::retry_on_fault(&fault);
-                tracing::warn!(
-                    upstream = upstream.name,
-                    cause = classify::cause(&fault),
-                    attempt = self.attempts,
-                    "upstream attempt failed"
-                );
+                let again = !matches!(fault, Fault::Judged { .. });
+                classify::log_fault(&fault, &upstream.name, self.attempts);
                 let answer = Err(classify::error_of_fault(fault, &upstream.name));
-                self.failed(answer, retry_on, true);
+                self.failed(answer, retry_on, again);
                 return Step::OtherUpstream;
             }
         };
         let head = classify::classify(operation, answer.status, &answer.headers, &[]);
-        if answer.status.is_success() && head == Verdict::Relay {
+        if answer.judged || answer.status.is_success() && head == Verdict::Relay {
             if let Some(lease) = &lease {
                 lease.settle(Outcome::Accepted, Instant::now());
             }
@@ -302,7 +298,9 @@ impl Sending<'_> {
             headers: headers::to_upstream(&request.headers, &upstream.settings.forward_headers),
             body,
             credential: lease.map(|lease| lease.secret().clone()),
-            owner: Arc::clone(&self.exchange.owner),
+            model: request.model.clone(),
+            attempts: self.exchange.retry.attempts,
+            visitor: Arc::clone(&self.exchange.visitor),
         }
     }
 

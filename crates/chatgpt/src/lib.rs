@@ -10,6 +10,7 @@ pub mod image;
 pub mod login;
 pub mod model;
 pub mod request;
+pub mod socket;
 pub mod stop;
 pub mod stream;
 pub mod tools;

@@ -146,6 +146,7 @@ fn client() -> reqwest::Client {
         .unwrap_or_default();
     reqwest::Client::builder()
         .no_proxy()
+        .no_gzip()
         .redirect(reqwest::redirect::Policy::none())
         .tls_danger_accept_invalid_certs(true)
         .timeout(Duration::from_mins(1))

@@ -6,9 +6,19 @@ use serde_json::{Map, Value};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reference {
     /// A `data:` URL, to be decoded and uploaded.
-    Data(String),
+    Data {
+        /// The URL.
+        url: String,
+        /// Whether it must be a picture.
+        is_picture: bool,
+    },
     /// An HTTP URL, to be fetched (if that is allowed) and uploaded.
-    Url(String),
+    Url {
+        /// The URL.
+        url: String,
+        /// Whether it must be a picture.
+        is_picture: bool,
+    },
     /// A file that was uploaded before; what the client says about it counts only where the gateway knows nothing.
     File {
         /// Its id.
@@ -126,18 +136,24 @@ fn part(part: &Map<String, Value>, text: &mut String) -> Option<Option<Reference
 fn picture(part: &Map<String, Value>) -> Option<Reference> {
     let image = part.get("image_url")?;
     let url = image.as_str().or_else(|| image.get("url")?.as_str())?;
-    located(url)
+    located(url, true)
 }
 
-fn located(url: &str) -> Option<Reference> {
+fn located(url: &str, is_picture: bool) -> Option<Reference> {
     let is = |scheme: &str| {
         url.get(..scheme.len())
             .is_some_and(|s| s.eq_ignore_ascii_case(scheme))
     };
     if is("data:") {
-        Some(Reference::Data(url.to_owned()))
+        Some(Reference::Data {
+            url: url.to_owned(),
+            is_picture,
+        })
     } else if is("https://") || is("http://") {
-        Some(Reference::Url(url.to_owned()))
+        Some(Reference::Url {
+            url: url.to_owned(),
+            is_picture,
+        })
     } else {
         None
     }
@@ -165,7 +181,7 @@ pub(super) fn file(part: &Map<String, Value>) -> Option<Reference> {
             dimensions: side("width").zip(side("height")),
         });
     }
-    located(either("file_data").or_else(|| either("file_url"))?)
+    located(either("file_data").or_else(|| either("file_url"))?, false)
 }
 
 fn string<'a>(map: &'a Map<String, Value>, key: &str) -> Option<&'a str> {

@@ -1,0 +1,211 @@
+//! `/v1/files` over the service's files: what was uploaded here is remembered with the account that holds it.
+
+use std::sync::Arc;
+
+use aurora_accounts::{Feature, Lease};
+use aurora_chatgpt::request::Attachment;
+use aurora_chatgpt::upload::{is_file_id, type_by_name};
+use aurora_sdk::{Error, ErrorKind, Origin};
+use http::Method;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use serde_json::{Value, json};
+
+use super::failure::Failure;
+use super::images::download;
+use super::pins::FileRecord;
+use super::references::{dimensions, picture_type};
+use super::serving::Asking;
+use super::stamp::seconds;
+use super::upload::{Content, Upload};
+use super::{Service, decided, json_answer};
+use crate::providers::{Answer, Call, Fault, Visitor};
+use crate::spool::{Spooled, SpooledFile, beginning};
+
+/// The largest file, bytes: the service's own limit.
+const MAX_FILE: u64 = 512 << 20;
+
+/// How much of a picture is read for its size in pixels.
+const HEADER_BYTES: u64 = 512 << 10;
+
+/// Answers `files`, `files/{id}` and `files/{id}/content`.
+pub(super) async fn answer(service: &Arc<Service>, call: Call) -> Result<Answer, Fault> {
+    let path = call.path.split('?').next().unwrap_or_default().to_owned();
+    let mut segments = path.trim_matches('/').split('/').skip(1);
+    let owner = Arc::clone(&call.visitor.owner);
+    match (segments.next(), segments.next(), &call.method) {
+        (None, _, &Method::POST) => upload(service, call).await,
+        (None, _, _) => list(service, &owner).await.map_err(decided),
+        (Some(id), None, &Method::DELETE) => forget(service, &owner, id).await.map_err(decided),
+        (Some(id), None, _) => {
+            let record = find(service, &owner, id).await.map_err(decided)?;
+            Ok(json_answer(&file_object(&record)))
+        }
+        (Some(id), Some("content"), &Method::GET) => content(service, &call.visitor, id).await,
+        (Some(_), Some(_), _) => Err(decided(not_found("this path"))),
+    }
+}
+
+async fn upload(service: &Arc<Service>, call: Call) -> Result<Answer, Fault> {
+    let visitor = Arc::clone(&call.visitor);
+    let folder = service.uploads();
+    let form = Spooled::read(&call.headers, call.body, folder, MAX_FILE)
+        .await
+        .map_err(decided)?;
+    let Some(file) = form.file("file") else {
+        let message = "the form has no part `file` with a file";
+        return Err(decided(Error::invalid(
+            "missing_required_parameter",
+            "file",
+            message,
+        )));
+    };
+    let upload = of_spooled(file).await.map_err(decided)?;
+    let asking = Asking {
+        visitor: &visitor,
+        attempts: call.attempts,
+        model: None,
+        feature: Feature::Files,
+        login_for: Some("file upload"),
+        pinned: None,
+        turn: false,
+    };
+    let upload = &upload;
+    let sent = |lease: Arc<Lease>| async move { upload.send(&service.web, &lease).await };
+    let (attachment, lease) = service.with_account(&asking, sent).await?;
+    let purpose = form.field("purpose").unwrap_or("assistants");
+    let record = record(attachment, &lease, &visitor, purpose);
+    service.pins.keep_file(&record).await.map_err(decided)?;
+    Ok(json_answer(&file_object(&record)))
+}
+
+fn record(attachment: Attachment, lease: &Lease, visitor: &Visitor, purpose: &str) -> FileRecord {
+    FileRecord {
+        account: lease.id().to_string(),
+        owner: visitor.owner.to_string(),
+        id: attachment.id,
+        name: attachment.name,
+        mime_type: attachment.mime_type,
+        size: attachment.size,
+        dimensions: attachment.dimensions,
+        library_file_id: attachment.library_file_id,
+        purpose: purpose.to_owned(),
+        created_at: seconds(),
+    }
+}
+
+/// An upload of a file on disk. Its type: what the form says, else what its first bytes or its name say.
+pub(super) async fn of_spooled(file: &SpooledFile) -> Result<Upload, Error> {
+    if file.size == 0 {
+        return Err(Error::invalid("empty_file", "file", "the file is empty"));
+    }
+    let head = beginning(file.path(), HEADER_BYTES).await?;
+    let sniffed = picture_type(&head);
+    let said = file
+        .content_type
+        .clone()
+        .filter(|kind| kind != "application/octet-stream");
+    let by_name = file.name.as_deref().and_then(type_by_name);
+    // What looks like a picture is one, whatever it is called: the service wants its size.
+    let mime_type = sniffed
+        .map(str::to_owned)
+        .or(said)
+        .or(by_name.map(str::to_owned))
+        .unwrap_or_else(|| "application/octet-stream".to_owned());
+    let extension = mime_type.rsplit('/').next().unwrap_or("bin");
+    Ok(Upload {
+        name: file
+            .name
+            .clone()
+            .unwrap_or_else(|| format!("file-{}.{extension}", file.size)),
+        size: file.size,
+        dimensions: sniffed.and_then(|_| dimensions(&head)),
+        content: Content::Disk(file.path().to_owned()),
+        mime_type,
+    })
+}
+
+async fn find(service: &Service, owner: &str, id: &str) -> Result<FileRecord, Error> {
+    let record = service.pins.file(owner, id).await?;
+    record.ok_or_else(|| not_found(&format!("the file `{id}`")))
+}
+
+async fn list(service: &Service, owner: &str) -> Result<Answer, Error> {
+    let files = service.pins.files(owner).await?;
+    let data: Vec<Value> = files.iter().map(file_object).collect();
+    let list = json!({"object": "list", "data": data, "has_more": false,
+        "first_id": files.first().map(|file| &file.id), "last_id": files.last().map(|file| &file.id)});
+    Ok(json_answer(&list))
+}
+
+async fn forget(service: &Service, owner: &str, id: &str) -> Result<Answer, Error> {
+    if !service.pins.forget_file(owner, id).await? {
+        return Err(not_found(&format!("the file `{id}`")));
+    }
+    Ok(json_answer(
+        &json!({"id": id, "object": "file", "deleted": true}),
+    ))
+}
+
+async fn content(service: &Arc<Service>, visitor: &Visitor, id: &str) -> Result<Answer, Fault> {
+    let record = find(service, &visitor.owner, id).await.map_err(decided)?;
+    let asking = Asking {
+        visitor,
+        attempts: 1,
+        model: None,
+        feature: Feature::Files,
+        login_for: Some("a file's content"),
+        pinned: record.account.parse().ok(),
+        turn: false,
+    };
+    let id = record.id.as_str();
+    let fetched = |lease: Arc<Lease>| async move { download(&service.web, &lease, id, None).await };
+    let (mut answer, _) = service.with_account(&asking, fetched).await?;
+    let content_type = HeaderValue::from_str(&record.mime_type)
+        .unwrap_or(HeaderValue::from_static("application/octet-stream"));
+    answer.headers.insert(CONTENT_TYPE, content_type);
+    answer.judged = true;
+    Ok(answer)
+}
+
+/// The file as the API gives it; both names of the id, since clients of the historic gateway read the second.
+fn file_object(record: &FileRecord) -> Value {
+    let (width, height) = record.dimensions.unwrap_or_default();
+    let mut object = json!({
+        "id": record.id,
+        "file_id": record.id,
+        "object": "file",
+        "bytes": record.size,
+        "created_at": record.created_at,
+        "filename": record.name,
+        "purpose": record.purpose,
+        "status": "processed",
+        "mime_type": record.mime_type,
+        "width": width,
+        "height": height,
+    });
+    if let (Some(id), Some(object)) = (&record.library_file_id, object.as_object_mut()) {
+        object.insert("library_file_id".to_owned(), id.as_str().into());
+    }
+    object
+}
+
+fn not_found(what: &str) -> Error {
+    Error::new(
+        ErrorKind::NotFound,
+        Origin::Downstream,
+        "not_found",
+        format!("{what} does not exist here"),
+    )
+}
+
+/// A part of a path that is an id of the service's, and nothing that leads elsewhere.
+pub(super) fn checked_id(id: &str) -> Result<&str, Failure> {
+    let is_plain = !id.is_empty()
+        && id
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
+    if is_plain || is_file_id(id) {
+        return Ok(id);
+    }
+    Err(Failure::Decided(not_found("this id")))
+}

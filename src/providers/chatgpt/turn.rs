@@ -1,0 +1,221 @@
+//! One turn of a conversation: its stream, what continues it, and where it goes on when the service hands it over.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aurora_accounts::Lease;
+use aurora_chatgpt::fault::{Fault, FaultKind};
+use aurora_chatgpt::model::{Effort, Model};
+use aurora_chatgpt::request::{Form, Settings, continuation, conversation};
+use aurora_chatgpt::stream::{Event, FinishReason, StreamError, Turn, TurnOptions};
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::failure::Failure;
+use super::handoff::Following;
+use super::web::{Ask, Web, silent};
+use crate::providers::Chunks;
+
+/// Where turns are posted.
+const CONVERSATION: &str = "f/conversation";
+
+/// How long a stream is read on after the turn is complete.
+const AFTER_COMPLETE: Duration = Duration::from_secs(1);
+
+/// How often a silent turn gives a sign of life to its reader.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(5);
+
+/// What a turn gives.
+#[derive(Debug)]
+pub(super) enum Step {
+    /// Something was told.
+    Event(Event),
+    /// Nothing was told, but the turn goes on.
+    Alive,
+}
+
+/// A turn that runs.
+pub(super) struct Running {
+    web: Arc<Web>,
+    settings: Settings,
+    turn: Turn,
+    body: Option<Chunks>,
+    queue: VecDeque<Event>,
+    rounds_left: u32,
+    following: Following,
+    heard: Instant,
+    over: bool,
+}
+
+impl Running {
+    /// Posts `messages` and waits for the stream to begin.
+    pub(super) async fn begin(
+        web: &Arc<Web>,
+        lease: &Lease,
+        settings: Settings,
+        messages: Vec<Value>,
+    ) -> Result<Self, Failure> {
+        let sent_ids = messages
+            .iter()
+            .filter_map(|message| message.get("id")?.as_str().map(str::to_owned))
+            .collect();
+        let ask = Ask::events(CONVERSATION, &conversation(&settings, messages), None);
+        let body = web.events(lease, ask).await?;
+        let thread = settings.thread.as_ref();
+        let options = TurnOptions {
+            conversation_id: thread.map(|thread| thread.conversation_id.clone()),
+            sent_ids,
+            ..TurnOptions::default()
+        };
+        Ok(Self {
+            rounds_left: web.settings.max_continue,
+            web: Arc::clone(web),
+            settings,
+            turn: Turn::new(options),
+            body: Some(body),
+            queue: VecDeque::new(),
+            following: Following::default(),
+            heard: Instant::now(),
+            over: false,
+        })
+    }
+
+    /// The turn as far as it is known.
+    pub(super) fn turn(&self) -> &Turn {
+        &self.turn
+    }
+
+    /// What comes next; `None` after the last event, which is `Finish`, `Pending` or `Failed`.
+    ///
+    /// # Errors
+    /// Where the service fell silent, or a continuation or handoff failed.
+    pub(super) async fn next(&mut self, lease: &Lease) -> Result<Option<Step>, Failure> {
+        loop {
+            match self.queue.pop_front() {
+                Some(Event::Finish(FinishReason::Length)) if self.rounds_left > 0 => {
+                    if !self.go_on(lease).await? {
+                        self.over = true;
+                        let cut = Event::Finish(FinishReason::Length);
+                        return Ok(Some(Step::Event(cut)));
+                    }
+                }
+                Some(Event::Handoff(handoff)) => {
+                    self.turn.next_body();
+                    let (web, following) = (Arc::clone(&self.web), &mut self.following);
+                    let body = following.follow(&web, lease, handoff).await?;
+                    self.body = Some(body);
+                    self.heard = Instant::now();
+                }
+                Some(event) => {
+                    self.over = matches!(
+                        event,
+                        Event::Finish(_) | Event::Pending(_) | Event::Failed(_)
+                    );
+                    return Ok(Some(Step::Event(event)));
+                }
+                None if self.over => return Ok(None),
+                None => {
+                    if let Some(step) = self.read().await? {
+                        return Ok(Some(step));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Goes on with an answer that was cut; `false` where it is not known how.
+    async fn go_on(&mut self, lease: &Lease) -> Result<bool, Failure> {
+        let Some(cut) = self.turn.continuation() else {
+            return Ok(false);
+        };
+        self.rounds_left -= 1;
+        let ask = Ask::events(CONVERSATION, &continuation(&self.settings, &cut), None);
+        let body = self.web.events(lease, ask).await?;
+        self.turn.next_body();
+        self.body = Some(body);
+        self.heard = Instant::now();
+        Ok(true)
+    }
+
+    /// Reads on; a step only where there is no event.
+    async fn read(&mut self) -> Result<Option<Step>, Failure> {
+        let Some(body) = &mut self.body else {
+            self.end();
+            return Ok(None);
+        };
+        let patience = if self.turn.is_complete() {
+            AFTER_COMPLETE
+        } else {
+            let silence = self.web.timeouts.idle;
+            let left = (self.heard + silence).saturating_duration_since(Instant::now());
+            left.min(SIGN_OF_LIFE)
+        };
+        let next = futures_util::StreamExt::next(body);
+        match tokio::time::timeout(patience, next).await {
+            Ok(Some(Ok(bytes))) => {
+                self.heard = Instant::now();
+                self.queue.extend(self.turn.feed(&bytes));
+                // Nothing that follows can matter, but a body read to its end leaves a connection to use again.
+                if self.turn.is_done() && self.queue.is_empty() {
+                    self.drain().await;
+                    self.end();
+                }
+                return Ok(self.queue.is_empty().then_some(Step::Alive));
+            }
+            Ok(Some(Err(fault))) => {
+                tracing::debug!(cause = ?fault, "a conversation stream broke off");
+                self.end();
+            }
+            Ok(None) => self.end(),
+            Err(_) if self.turn.is_complete() => self.end(),
+            Err(_) if self.heard.elapsed() >= self.web.timeouts.idle => return Err(silent()),
+            Err(_) => return Ok(Some(Step::Alive)),
+        }
+        Ok(None)
+    }
+
+    /// The body is over.
+    fn end(&mut self) {
+        self.body = None;
+        self.queue.extend(self.turn.finish());
+        if self.queue.is_empty() {
+            // A failure was told already.
+            self.over = true;
+        }
+    }
+
+    async fn drain(&mut self) {
+        const A_MOMENT: Duration = Duration::from_millis(100);
+        if let Some(body) = &mut self.body {
+            let rest =
+                async { while let Some(Ok(_)) = futures_util::StreamExt::next(body).await {} };
+            if tokio::time::timeout(A_MOMENT, rest).await.is_err() {
+                tracing::trace!("a conversation stream stayed open after its end");
+            }
+        }
+    }
+}
+
+/// How a turn is asked for; `temporary` keeps it out of the history.
+pub(super) fn turn_settings(model: Model, effort: Effort, temporary: bool) -> Settings {
+    Settings {
+        model,
+        effort,
+        temporary,
+        form: Form::Snapshot,
+        timezone: "Etc/UTC".to_owned(),
+        timezone_offset_min: 0,
+        thread: None,
+    }
+}
+
+/// A failed turn as a failure of the request.
+pub(super) fn failed(error: &StreamError) -> Failure {
+    Failure::Service(Fault::from(error))
+}
+
+/// An answer that ended as nothing else does.
+pub(super) fn unexpected(what: &str) -> Failure {
+    Failure::of_kind(FaultKind::Unexpected, format!("the ChatGPT service {what}"))
+}
