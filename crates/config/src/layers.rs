@@ -168,7 +168,11 @@ pub(crate) fn parse_text(text: &str, kind: &Kind) -> Option<Node> {
         Kind::Table(_) | Kind::Named(_) | Kind::Map | Kind::Free => {
             toml(text).filter(|node| node.as_table().is_some())
         }
-        Kind::Secret | Kind::SecretOr(_) | Kind::TextOr(_) if text.starts_with('{') => toml(text),
+        Kind::Secret | Kind::SecretOr(_) | Kind::TextOr(_) | Kind::Proxy(_)
+            if text.starts_with('{') =>
+        {
+            toml(text)
+        }
         _ if text.starts_with(['"', '\'']) => toml(text)
             .filter(|node| node.as_text().is_some())
             .or_else(|| bare(text)),

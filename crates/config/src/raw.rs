@@ -126,7 +126,7 @@ pub(crate) struct Upstream {
     pub(crate) models: BTreeMap<String, String>,
     pub(crate) max_concurrency: usize,
     pub(crate) forward_headers: Vec<String>,
-    pub(crate) proxy: Option<String>,
+    pub(crate) proxy: Option<Secret>,
     pub(crate) responses: Option<String>,
     pub(crate) done_marker: Option<String>,
     pub(crate) max_continue: Option<u32>,

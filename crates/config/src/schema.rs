@@ -51,7 +51,7 @@ pub(crate) enum Kind {
     Size,
     /// A URL with one of these schemes and no credentials in it.
     Url(&'static [&'static str]),
-    /// A URL with one of these schemes.
+    /// A URL with one of these schemes, or `{ env = ".." }`.
     Proxy(&'static [&'static str]),
     Word(&'static [&'static str]),
     Address,

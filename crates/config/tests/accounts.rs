@@ -177,3 +177,34 @@ fn the_server_says_how_it_is_reached_and_what_it_fetches() {
     );
     assert_eq!(plain.public_url, None);
 }
+
+#[test]
+fn a_proxy_can_keep_its_password_in_the_environment() {
+    let text = WEB.replace(
+        "tokens = \"chatgpt\"\n",
+        "tokens = \"chatgpt\"\nproxy = { env = \"MY_PROXY\" }\n",
+    );
+    let sources = Memory::new().variable("MY_PROXY", " socks5h://u:hunter2@127.0.0.1:1080 ");
+
+    let loaded = loaded(&text, &sources);
+
+    let proxy = loaded.config.upstreams["web"].proxy.as_ref().unwrap();
+    assert_eq!(proxy.password(), Some("hunter2"));
+    let unset = refused(&text, &Memory::new());
+    assert!(
+        unset.contains("environment variable `MY_PROXY` is not set"),
+        "{unset}"
+    );
+    let bad = Memory::new().variable("MY_PROXY", "ftp://u:hunter2@127.0.0.1");
+    let bad = refused(&text, &bad);
+    assert!(
+        bad.contains("error[AUR0106]: `MY_PROXY` must be a URL of scheme"),
+        "{bad}"
+    );
+    assert!(!bad.contains("hunter2"), "{bad}");
+    for table in ["{}", "{ file = \"p\" }", "{ env = 1 }"] {
+        let text = text.replace("{ env = \"MY_PROXY\" }", table);
+        let report = refused(&text, &Memory::new());
+        assert!(report.contains("aurora.toml:8:"), "{report}");
+    }
+}

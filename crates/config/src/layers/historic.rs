@@ -6,6 +6,7 @@ use crate::document::places::Places;
 use crate::document::{Node, Place, Value};
 use crate::schema::Kind;
 use crate::schema::check::of_fault;
+use crate::schema::keys::PROXIES;
 use crate::schema::words::{self, Fault};
 use crate::sources::Sources;
 
@@ -123,7 +124,7 @@ impl Reader<'_> {
         let Some(text) = self.sources.env("PROXY_URL") else {
             return;
         };
-        let checked = words::check(&Kind::Proxy(&["http", "https", "socks5", "socks5h"]), &text);
+        let checked = words::check(&Kind::Proxy(PROXIES), &text);
         if self.refused("PROXY_URL", checked) {
             return;
         }

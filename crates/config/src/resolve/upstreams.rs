@@ -8,9 +8,10 @@ use super::Resolver;
 use super::tokens::{ACCOUNTS, KEYS};
 use crate::diagnostic::Problem;
 use crate::document::mask::looks_secret;
-use crate::raw::{self, Raw};
-use crate::schema::keys::CHATGPT_BASE_URL;
-use crate::schema::nearest;
+use crate::raw::{self, Raw, Secret};
+use crate::schema::check::of_fault;
+use crate::schema::keys::{CHATGPT_BASE_URL, PROXIES};
+use crate::schema::{Kind, nearest, words};
 use crate::settings::{
     ChatGptWeb, DoneMarker, Mock, OpenAi, Protocol, ResponsesMode, Timeouts, Upstream,
 };
@@ -37,10 +38,7 @@ impl Resolver<'_> {
                 models: upstream.models.clone(),
                 max_concurrency: upstream.max_concurrency,
                 forward_headers: headers.map(|header| header.to_ascii_lowercase()).collect(),
-                proxy: upstream
-                    .proxy
-                    .as_deref()
-                    .and_then(|url| Url::parse(url).ok()),
+                proxy: self.proxy(name, upstream),
             };
             upstreams.insert(name.clone(), resolved);
         }
@@ -76,6 +74,24 @@ impl Resolver<'_> {
                 cut_after: raw.cut_after,
             }),
         })
+    }
+
+    fn proxy(&mut self, name: &str, upstream: &raw::Upstream) -> Option<Url> {
+        let text = match upstream.proxy.as_ref()? {
+            Secret::Text(text) => text.clone(),
+            Secret::Env { env } => {
+                let path = ["upstreams", name, "proxy", "env"];
+                let text = self.variable(env, &path)?.trim().to_owned();
+                if let Err(fault) = words::check(&Kind::Proxy(PROXIES), &text) {
+                    let place = self.places.value(&path);
+                    self.problems.push(of_fault(fault, &place, &[env]));
+                }
+                text
+            }
+            // The checks let neither through.
+            Secret::File { .. } | Secret::Refused(_) => return None,
+        };
+        Url::parse(&text).ok()
     }
 
     fn no_base_url(&mut self, name: &str) {

@@ -1,7 +1,7 @@
 //! Checks a tree against the table of keys, and takes out what does not fit so that the rest can still be checked.
 
 use super::words::{self, Fault};
-use super::{Kind, Section, nearest};
+use super::{Key, Kind, Section, nearest};
 use crate::diagnostic::Problem;
 use crate::document::{Members, Node, Place, Value};
 
@@ -69,6 +69,7 @@ impl Checker {
             Kind::OneOrMany(item) => self.value(node, item, trail),
             Kind::SecretOr(section) if is_key_table(node) => self.table(node, section, trail),
             Kind::SecretOr(_) | Kind::Secret => self.secret(node, trail),
+            Kind::Proxy(_) if matches!(node.value, Value::Table(_)) => self.variable(node, trail),
             Kind::TextOr(section) if matches!(node.value, Value::Table(_)) => {
                 self.table(node, section, trail)
             }
@@ -162,16 +163,41 @@ impl Checker {
     }
 }
 
+impl Checker {
+    fn variable(&mut self, node: &mut Node, trail: &mut Trail<'_>) -> Verdict {
+        let before = self.problems.len();
+        let Value::Table(members) = &mut node.value else {
+            return Verdict::Keep;
+        };
+        self.section(members, &VARIABLE, trail);
+        if self.problems.len() > before {
+            Verdict::Drop
+        } else if members.contains_key("env") {
+            Verdict::Keep
+        } else {
+            let problem = Problem::error("AUR0114", node.place.clone(), "must have `env`");
+            self.refuse(problem.subject(trail.join(".")))
+        }
+    }
+}
+
 /// Stands for an item of a list that was refused; see [`crate::raw`].
 const REFUSED: Value = Value::Bool(false);
 
+static VARIABLE: Section = Section {
+    keys: &[ENV],
+    rest: None,
+};
+
+const ENV: Key = super::keys::plain(
+    "env",
+    Kind::Variable,
+    "Name of the environment variable that holds the secret.",
+);
+
 static SECRET: Section = Section {
     keys: &[
-        super::keys::plain(
-            "env",
-            Kind::Variable,
-            "Name of the environment variable that holds the secret.",
-        ),
+        ENV,
         super::keys::plain("file", Kind::Path, "File that holds the secret."),
     ],
     rest: None,

@@ -70,7 +70,10 @@ fn kind(of: &Kind) -> Value {
             json!({ "type": "string", "pattern": "^([0-9]|off$)", "examples": ["30s", "off"] })
         }
         Kind::Size => json!({ "type": "string", "pattern": "^[0-9]", "examples": ["64MiB"] }),
-        Kind::Url(_) | Kind::Proxy(_) => json!({ "type": "string", "format": "uri" }),
+        Kind::Url(_) => json!({ "type": "string", "format": "uri" }),
+        Kind::Proxy(_) => {
+            json!({ "anyOf": [{ "type": "string", "format": "uri" }, one_of_secret("env")] })
+        }
         Kind::Word(words) => json!({ "enum": words }),
         Kind::RoutePath => json!({ "type": "string", "pattern": "^/[^?#]*$" }),
         Kind::Sha256 => json!({ "type": "string", "pattern": "^[0-9a-fA-F]{64}$" }),
@@ -99,11 +102,13 @@ fn kind(of: &Kind) -> Value {
 }
 
 fn secret() -> Value {
-    let one = |name: &str| {
-        json!({ "type": "object", "properties": { name: { "type": "string" } },
-                "required": [name], "additionalProperties": false })
-    };
-    json!({ "anyOf": [{ "type": "string", "minLength": 1 }, one("env"), one("file")] })
+    let (env, file) = (one_of_secret("env"), one_of_secret("file"));
+    json!({ "anyOf": [{ "type": "string", "minLength": 1 }, env, file] })
+}
+
+fn one_of_secret(name: &str) -> Value {
+    json!({ "type": "object", "properties": { name: { "type": "string" } },
+            "required": [name], "additionalProperties": false })
 }
 
 #[cfg(test)]

@@ -54,6 +54,9 @@ const fn section(keys: &'static [Key]) -> Section {
 /// Upstream protocols.
 pub(crate) const PROTOCOLS: [&str; 3] = ["openai", "chatgpt-web", "mock"];
 
+/// Schemes of outgoing proxies.
+pub(crate) const PROXIES: &[&str] = &["http", "https", "socks5", "socks5h"];
+
 /// Default `base_url` of chatgpt-web upstreams.
 pub(crate) const CHATGPT_BASE_URL: &str = "https://chatgpt.com/backend-api";
 

@@ -1,6 +1,6 @@
 //! Keys of `[tokens.NAME]` and `[upstreams.NAME]`.
 
-use super::{PROTOCOLS, key, section};
+use super::{PROTOCOLS, PROXIES, key, section};
 use crate::schema::{Kind, Section};
 
 const OPENAI: &[&str] = &["openai"];
@@ -8,7 +8,6 @@ const CHATGPT: &[&str] = &["chatgpt-web"];
 const MOCK: &[&str] = &["mock"];
 const NETWORK: &[&str] = &["openai", "chatgpt-web"];
 const HTTP: &[&str] = &["http", "https"];
-const PROXIES: &[&str] = &["http", "https", "socks5", "socks5h"];
 
 pub(super) static TOKENS: Section = section(&[
     key(
@@ -91,7 +90,12 @@ pub(super) static UPSTREAM: Section = section(&[
         "Client headers to pass on beside the few that always are.",
     )
     .or("[]"),
-    key("proxy", Kind::Proxy(PROXIES), "Outgoing proxy.").only(NETWORK),
+    key(
+        "proxy",
+        Kind::Proxy(PROXIES),
+        "Outgoing proxy; a URL, or { env = \"NAME\" } to keep its password out of this file.",
+    )
+    .only(NETWORK),
     key(
         "responses",
         Kind::Word(&["native", "emulate"]),
