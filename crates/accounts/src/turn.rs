@@ -8,7 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::shared::Shared;
 
 /// More requests than this do not wait for one account.
-pub(crate) const MAX_QUEUED: usize = 16;
+const MAX_QUEUED: usize = 16;
 
 /// The right to the account's turn.
 #[derive(Debug)]

@@ -210,6 +210,7 @@ async fn what_is_not_used_is_forgotten_and_there_is_a_bound() {
     for n in 1..MAX_TOKENS + 50 {
         let lease = externals.lease(&device(n), None, want(), &issuer).await;
         drop(lease.unwrap());
+        advance(Duration::from_millis(1)).await;
     }
     let most = externals.len();
     let busy = externals.lease(&device(0), None, want(), &issuer).await;

@@ -14,7 +14,7 @@ use crate::seat::Shares;
 use crate::settings::Strategy;
 use crate::shared::Context;
 use crate::state::{Limit, State};
-use crate::turn::{MAX_QUEUED, Turn};
+use crate::turn::Turn;
 use crate::want::{Unavailable, Want};
 
 /// A request does not wait for more exchanges than this.
@@ -146,11 +146,8 @@ impl AccountPool {
         if let Some(free) = self.next(fit.iter().copied().filter(|group| group.is_free())) {
             return Ok(free);
         }
-        let queues = fit.into_iter().filter(|group| group.queued() < MAX_QUEUED);
-        let shortest = queues.min_by_key(|group| group.queued());
-        shortest.cloned().ok_or(Unavailable::Busy {
-            retry_after: TRY_AGAIN,
-        })
+        let shortest = fit.into_iter().min_by_key(|group| group.queued());
+        shortest.cloned().ok_or_else(later)
     }
 
     fn next<'g>(&self, groups: impl Iterator<Item = &'g Arc<Group>>) -> Option<Arc<Group>> {

@@ -149,7 +149,7 @@ async fn parallel_requests_get_one_turn_of_an_account_at_a_time() {
 #[tokio::test(start_paused = true)]
 async fn lines_of_one_account_share_its_turn_and_workspaces_do_not() {
     let issuer = nobody();
-    let same = [jwt("a", 8000), jwt("a", 9000)];
+    let same = [jwt("a", 9000), jwt("a", 8000)];
     let same = built([access(&same)], settings(Strategy::RoundRobin));
     let teams = [jwt("a", 8000), format!("{}:team", jwt("a", 8000))];
     let teams = built([access(&teams)], settings(Strategy::RoundRobin));

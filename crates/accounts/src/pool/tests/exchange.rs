@@ -113,6 +113,25 @@ async fn an_expired_token_is_renewed_once_for_all_requests_that_it_failed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_renewed_token_of_another_account_does_not_go_on_with_the_lease() {
+    let pool = refresh("r1");
+    let script =
+        Script::default()
+            .issue("r1", &jwt("a", 8000), None)
+            .issue("r1", &jwt("b", 8000), None);
+    let (_, issuer) = play(script);
+    let mut lease = pool.lease(want(), &issuer).await.unwrap();
+    advance(Duration::from_mins(20)).await;
+
+    let renewed = lease.renew(&issuer).await;
+    let next = pool.lease(want(), &issuer).await.unwrap();
+
+    assert!(!renewed);
+    assert_ne!(next.id(), lease.id());
+    assert_eq!(person(&next, &["a", "b"]), "b");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_new_token_that_is_refused_at_once_is_not_renewed_in_a_circle() {
     let pool = refresh("r1");
     let mut script = Script::default();
