@@ -242,7 +242,12 @@ impl Source {
         let Some(access) = &mut held.access else {
             return;
         };
-        if access.number != number || access.refused.is_some() {
+        if access.number != number {
+            return;
+        }
+        if let Some((known, _)) = &mut access.refused {
+            // Who asks for another token calls this one old; what the service said of it may come after that.
+            *known = kind;
             return;
         }
         access.refused = Some((kind, Instant::now()));

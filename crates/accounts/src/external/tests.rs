@@ -182,13 +182,16 @@ async fn a_refused_token_is_told_apart_from_an_old_one() {
         let issuer = nobody();
         let token = bearer(jwt("a", 8000));
         let lease = externals.lease(&token, None, want(), &issuer).await;
+        let mut lease = lease.unwrap();
+        assert!(!lease.renew(&issuer).await);
         let fault = Fault {
             kind,
             message: "no".to_owned(),
             upstream_code: None,
             clears_in: None,
         };
-        lease.unwrap().settle(&fault, None, Feature::Chat);
+        lease.settle(&fault, None, Feature::Chat);
+        drop(lease);
 
         let refused = externals.lease(&token, None, want(), &issuer).await;
         advance(Duration::from_mins(1)).await;

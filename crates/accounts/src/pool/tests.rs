@@ -1,5 +1,6 @@
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use aurora_chatgpt::fault::{Fault, FaultKind};
@@ -144,6 +145,38 @@ async fn parallel_requests_get_one_turn_of_an_account_at_a_time() {
         *counts.entry(id).or_default() += 1;
     }
     assert_eq!(counts.into_values().collect::<Vec<_>>(), [10, 10, 10]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn turns_are_apart_on_many_threads_too() {
+    let names = ["a", "b", "c", "d"];
+    let pool = people(Strategy::RoundRobin, &names);
+    let busy: Arc<HashMap<&str, AtomicBool>> =
+        Arc::new(names.map(|name| (name, AtomicBool::new(false))).into());
+    let mut tasks = JoinSet::new();
+    for _ in 0..48 {
+        let (pool, busy) = (Arc::clone(&pool), Arc::clone(&busy));
+        tasks.spawn(async move {
+            let mut overlaps = 0;
+            for _ in 0..50 {
+                let lease = pool.lease(want(), &nobody()).await.unwrap();
+                let flag = &busy[person(&lease, &["a", "b", "c", "d"]).as_str()];
+                overlaps += usize::from(flag.swap(true, Ordering::SeqCst));
+                tokio::task::yield_now().await;
+                flag.store(false, Ordering::SeqCst);
+            }
+            overlaps
+        });
+    }
+
+    let overlaps: usize = tasks.join_all().await.into_iter().sum();
+
+    assert_eq!(overlaps, 0);
+    let idle = pool
+        .status()
+        .into_iter()
+        .all(|it| (it.busy, it.queued) == (0, 0));
+    assert!(idle);
 }
 
 #[tokio::test(start_paused = true)]
