@@ -1,5 +1,6 @@
 use std::fs;
 use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 
 use aurora_chatgpt::login::IssueError;
 use tempfile::TempDir;
@@ -158,7 +159,7 @@ async fn two_exchanges_at_once_lose_no_line() {
     let renewed = tasks.join_all().await;
 
     assert_eq!(renewed, [true; 8]);
-    let most = script.most.load(std::sync::atomic::Ordering::SeqCst);
+    let most = script.most.load(Ordering::SeqCst);
     assert_eq!(most, 8);
     let text = fs::read_to_string(&path).unwrap();
     let lines: Vec<String> = (0..8).map(|n| format!("new{n}:t{n}")).collect();
