@@ -71,9 +71,15 @@ pub(super) fn returned(set_cookies: &[&str], now: u64) -> Returned {
     }
     let taken_away = whole.is_some() || !pieces.is_empty();
     // Pieces past the new end are taken away when a token gets shorter.
-    let joined: String = (0..MAX_PIECES)
-        .map_while(|index| pieces.get(&index).copied().flatten())
+    let live: Vec<(usize, &str)> = pieces
+        .iter()
+        .filter_map(|(index, piece)| Some((*index, (*piece)?)))
         .collect();
+    if live.iter().enumerate().any(|(at, (index, _))| at != *index) {
+        // Half a token is none.
+        return Returned::Nothing;
+    }
+    let joined: String = live.into_iter().map(|(_, piece)| piece).collect();
     match (joined.is_empty(), taken_away) {
         (false, _) => Returned::Token(joined.into()),
         (true, true) => Returned::SignedOut,

@@ -198,6 +198,8 @@ fn a_cookie_that_is_taken_away_is_never_a_token() {
             ],
             Some("ab"),
         ),
+        (vec![format!("{NAME}.0=a"), format!("{NAME}.2=c")], None),
+        (vec![format!("{NAME}.1=b")], None),
         (
             vec![format!("{NAME}.0=; Max-Age=0"), format!("{NAME}=whole")],
             Some("whole"),
