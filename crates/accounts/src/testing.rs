@@ -83,6 +83,16 @@ impl Script {
         self.answer(token, Ok(issued))
     }
 
+    /// To the exchange of `token`: an access token that says nothing of itself, and how long it lasts.
+    pub(crate) fn issue_opaque(self, token: &str, access: &str, lasts: u64) -> Self {
+        let issued = Issued {
+            access_token: access.to_owned().into(),
+            rotated: None,
+            expires_in: Some(Duration::from_secs(lasts)),
+        };
+        self.answer(token, Ok(issued))
+    }
+
     pub(crate) fn fail(self, token: &str, error: IssueError) -> Self {
         self.answer(token, Err(error))
     }

@@ -131,8 +131,63 @@ async fn claims_of_another_client_change_nothing() {
     let again = externals.lease(&forged, None, want(), &issuer).await;
     let again = again.unwrap_err();
 
-    assert_eq!(one.id(), two.id());
+    drop(two);
     assert_eq!(again, Unavailable::ExternalDead("closed".to_owned()));
+    let other = externals.lease(&real, None, want(), &issuer).await.unwrap();
+    assert_eq!(one.id(), other.id());
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_refusal_of_a_client_is_remembered_for_long() {
+    for kind in [FaultKind::AccountDeactivated, FaultKind::WorkspaceForbidden] {
+        let externals = externals();
+        let issuer = nobody();
+        let token = bearer(jwt("a", 8000));
+        let lease = || externals.lease(&token, Some("team"), side_call(), &issuer);
+        let refused = Fault {
+            kind,
+            message: "no".to_owned(),
+            upstream_code: None,
+            clears_in: None,
+        };
+        lease().await.unwrap().settle(&refused, None, Feature::Chat);
+
+        let early = lease().await.map(drop);
+        advance(Duration::from_mins(1)).await;
+        let late = lease().await.map(drop);
+
+        assert_eq!(early, Err(Unavailable::ExternalDead("no".to_owned())));
+        assert_eq!(late, Ok(()), "{kind:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_that_comes_up_while_a_client_waits_is_told() {
+    let externals = externals();
+    let issuer = nobody();
+    let token = bearer(jwt("a", 8000));
+    let held = externals.lease(&token, None, want(), &issuer).await;
+    let held = held.unwrap();
+    let limit = Fault {
+        kind: FaultKind::RateLimited,
+        message: "slow down".to_owned(),
+        upstream_code: None,
+        clears_in: Some(Duration::from_secs(90)),
+    };
+
+    let ending = async {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        held.settle(&limit, None, Feature::Chat);
+        drop(held);
+    };
+    let waiting = externals.lease(&token, None, want(), &issuer);
+    let ((), limited) = tokio::join!(ending, waiting);
+
+    let expected = Unavailable::Limited {
+        retry_after: Duration::from_secs(90),
+        kind: crate::state::Limit::RateLimit,
+    };
+    assert_eq!(limited.map(drop), Err(expected));
 }
 
 #[tokio::test(start_paused = true)]

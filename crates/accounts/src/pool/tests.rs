@@ -125,6 +125,7 @@ async fn a_pinned_request_gets_its_account_or_none() {
     };
 
     let first = pool.lease(pinned, &nobody()).await.unwrap();
+    assert_eq!(person(&first, &names), "b");
     let again = pool.lease(pinned, &nobody()).await.unwrap_err();
     first.settle(&fault(FaultKind::RateLimited, Some(7)), None, Feature::Chat);
     drop(first);
@@ -181,4 +182,20 @@ async fn devices_serve_where_no_login_does() {
     assert_eq!(needs, Unavailable::NeedsLogin);
     assert!(matches!(limited, Unavailable::Limited { .. }));
     assert_eq!(nobody, Unavailable::NoAccounts);
+}
+
+#[tokio::test(start_paused = true)]
+async fn pinned_requests_do_not_turn_the_wheel() {
+    let names = ["a", "b"];
+    let pool = people(Strategy::RoundRobin, &names);
+    let id = pool.status()[0].id.clone().unwrap();
+    let pinned = Want {
+        pinned: Some(&id),
+        ..want()
+    };
+
+    drop(pool.lease(pinned, &nobody()).await.unwrap());
+    let next = pool.lease(want(), &nobody()).await.unwrap();
+
+    assert_eq!(person(&next, &names), "a");
 }

@@ -56,6 +56,48 @@ async fn an_exchange_outlives_the_request_that_began_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_failed_exchange_is_enough_for_all_who_wait() {
+    for error in [IssueError::Dead("reused".to_owned()), later(None)] {
+        let pool = Arc::new(refresh("r1"));
+        let script = Script::default().slow(Duration::from_secs(2));
+        let (script, issuer) = play(script.fail("r1", error));
+        let mut tasks = JoinSet::new();
+        for _ in 0..5 {
+            let (pool, issuer) = (Arc::clone(&pool), Arc::clone(&issuer));
+            tasks.spawn(async move { pool.lease(side_call(), &issuer).await.is_ok() });
+        }
+
+        let served = tasks.join_all().await;
+
+        assert_eq!(served, [false; 5]);
+        assert_eq!(script.asked(), ["r1"]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_says_nothing_of_itself_lasts_as_long_as_its_answer_says() {
+    let pool = refresh("r1");
+    let script = Script::default()
+        .issue_opaque("r1", "opaque-1", 3600)
+        .issue_opaque("r1", "opaque-2", 3600);
+    let (script, issuer) = play(script);
+
+    let first = pool.lease(side_call(), &issuer).await.unwrap();
+    advance(Duration::from_secs(3539)).await;
+    let same = pool.lease(side_call(), &issuer).await.unwrap();
+    let once = script.asked().len();
+    advance(Duration::from_secs(1)).await;
+    let second = pool.lease(side_call(), &issuer).await.unwrap();
+
+    let tokens = [&first, &same, &second].map(|lease| lease.access_token().unwrap());
+    let tokens = tokens.map(|token| token.expose_secret().to_owned());
+    assert_eq!(tokens, ["opaque-1", "opaque-1", "opaque-2"]);
+    assert_eq!((once, script.asked().len()), (1, 2));
+    // It is the same account, as far as anybody can tell.
+    assert_eq!(first.id(), second.id());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_dead_token_is_not_asked_for_again_and_a_later_one_is() {
     let pool = refresh("dead\nslow\nfair");
     let script = Script::default()
@@ -255,6 +297,21 @@ async fn a_renewable_line_stands_in_for_the_access_token_of_its_account() {
     assert_eq!(before.id(), after.id());
     assert_eq!(person(&after, &["a"]), "a");
     assert_eq!(script.asked(), ["r1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_does_not_wait_for_every_dead_line() {
+    let tokens: Vec<String> = (0..12).map(|n| format!("r{n}")).collect();
+    let pool = refresh(&tokens.join("\n"));
+    let (script, issuer) = play(Script::default());
+
+    let first = pool.lease(want(), &issuer).await.unwrap_err();
+    let asked = script.asked().len();
+    let second = pool.lease(want(), &issuer).await.unwrap_err();
+
+    assert!(matches!(first, Unavailable::Later { .. }), "{first:?}");
+    assert_eq!((asked, script.asked().len()), (8, 12));
+    assert!(matches!(second, Unavailable::Dead { reasons } if reasons.len() == 8));
 }
 
 #[tokio::test(start_paused = true)]

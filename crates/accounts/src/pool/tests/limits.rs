@@ -2,9 +2,9 @@ use super::*;
 
 #[tokio::test(start_paused = true)]
 async fn a_model_cap_rests_that_model_and_the_smallest_wait_is_told() {
-    let pool = people(Strategy::Sticky, &["a", "b"]);
+    let pool = people(Strategy::Sticky, &["a", "b", "c"]);
     let issuer = nobody();
-    for clears_in in [5400, 600] {
+    for clears_in in [5400, 600, 900] {
         let lease = pool.lease(want(), &issuer).await.unwrap();
         let cap = fault(FaultKind::ModelCap, Some(clears_in));
         lease.settle(&cap, Some("model-a"), Feature::Chat);
@@ -28,6 +28,34 @@ async fn a_model_cap_rests_that_model_and_the_smallest_wait_is_told() {
     assert_eq!(limited, expected);
     assert_eq!(other, Ok(()));
     assert_eq!(person(&later, &["a", "b"]), "b");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rest_never_gets_shorter() {
+    for kind in [
+        FaultKind::ModelCap,
+        FaultKind::ImageLimit,
+        FaultKind::RateLimited,
+    ] {
+        let pool = people(Strategy::Sticky, &["a"]);
+        let lease = pool.lease(side_call(), &nobody()).await.unwrap();
+        for clears_in in [900, 10] {
+            let fault = fault(kind, Some(clears_in));
+            lease.settle(&fault, Some("model-a"), Feature::Images);
+        }
+
+        let images = Want {
+            feature: Feature::Images,
+            ..want()
+        };
+        let limited = pool.lease(images, &nobody()).await.unwrap_err();
+
+        let wait = Duration::from_mins(15);
+        assert!(
+            matches!(limited, Unavailable::Limited { retry_after, .. } if retry_after == wait),
+            "{kind:?}"
+        );
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -111,6 +139,22 @@ async fn a_refused_account_is_probed_and_a_closed_one_waits_for_its_line() {
     assert_eq!(after, Ok(()));
     assert!(closed.is_err());
     assert_eq!(changed, Ok(()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_device_is_probed() {
+    let device = file(Kind::Device, "/srv/free.txt", "dev-1");
+    let pool = built([device], settings(Strategy::Sticky));
+    let lease = pool.lease(want(), &nobody()).await.unwrap();
+    lease.settle(&fault(FaultKind::TokenInvalid, None), None, Feature::Chat);
+    drop(lease);
+
+    let refused = pool.lease(want(), &nobody()).await.unwrap_err();
+    advance(Duration::from_mins(10)).await;
+    let probed = pool.lease(want(), &nobody()).await.map(drop);
+
+    assert!(matches!(refused, Unavailable::Dead { .. }), "{refused:?}");
+    assert_eq!(probed, Ok(()));
 }
 
 #[tokio::test(start_paused = true)]

@@ -165,3 +165,37 @@ async fn two_exchanges_at_once_lose_no_line() {
     let lines: Vec<String> = (0..8).map(|n| format!("new{n}:t{n}")).collect();
     assert_eq!(text, lines.join("\n") + "\n");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_line_that_was_taken_out_does_not_come_back() {
+    let (_folder, path) = session_file("s1\n# end\n");
+    let pool = Arc::new(built([read(&path)], settings(Strategy::Sticky)));
+    let script = Script::default().slow(Duration::from_secs(5));
+    let (script, issuer) = play(script.issue("s1", &jwt("a", 8000), Some("s2")));
+    let waiting = {
+        let (pool, issuer) = (Arc::clone(&pool), Arc::clone(&issuer));
+        task(async move { pool.lease(want(), &issuer).await.is_ok() })
+    };
+    sleep(Duration::from_secs(1)).await;
+
+    fs::write(&path, "# end\n").unwrap();
+    let without = next(&pool, read(&path));
+    let served = waiting.await.unwrap();
+
+    assert!(served && without.is_empty());
+    assert_eq!(script.asked(), ["s1"]);
+    assert_eq!(fs::read_to_string(&path).unwrap(), "# end\n");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_line_that_an_editor_lost_is_put_back() {
+    let (_folder, path) = session_file("s1:team\n");
+    let pool = built([read(&path)], settings(Strategy::Sticky));
+    let (_, issuer) = play(Script::default().issue("s1", &jwt("a", 8000), Some("s2")));
+
+    // No reload has told that the line is gone.
+    fs::write(&path, "other\n").unwrap();
+    drop(pool.lease(want(), &issuer).await.unwrap());
+
+    assert_eq!(fs::read_to_string(&path).unwrap(), "other\ns2:team\n");
+}
