@@ -8,6 +8,7 @@
 
 mod auth;
 mod backpressure;
+mod chatgpt;
 mod cli;
 mod clocks;
 mod disconnects;

@@ -50,7 +50,8 @@ pub(super) async fn answer(service: &Arc<Service>, call: Call) -> Result<Answer,
     let (wanted, owner) = (&asked, &*visitor.owner);
     if wanted.stream {
         let begin = |lease: Arc<Lease>| async move {
-            first_words(service.begin(&lease, owner, wanted).await?, &lease).await
+            let running = service.begin(&lease, owner, wanted).await?;
+            first_words(running, &lease, wanted).await
         };
         let (begun, lease) = service.with_account(&asking, begin).await?;
         let flow = Flow::new(service, lease, asked, Arc::clone(&visitor), begun);
@@ -73,7 +74,7 @@ impl Service {
 }
 
 /// Waits for the first words, a failure, or the end of the hold.
-async fn first_words(mut running: Running, lease: &Lease) -> Result<Begun, Failure> {
+async fn first_words(mut running: Running, lease: &Lease, asked: &Asked) -> Result<Begun, Failure> {
     let until = Instant::now() + HOLD;
     let mut early = Vec::new();
     loop {
@@ -83,6 +84,9 @@ async fn first_words(mut running: Running, lease: &Lease) -> Result<Begun, Failu
         match step? {
             Some(Step::Event(Event::Failed(error))) => return Err(failed(&error)),
             Some(Step::Event(event)) => {
+                if let Event::Pending(_) = event {
+                    asked.check_kept()?;
+                }
                 let is_word = matches!(
                     event,
                     Event::Text(_) | Event::Reasoning(_) | Event::Finish(_) | Event::Pending(_)

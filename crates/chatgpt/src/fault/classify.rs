@@ -216,6 +216,8 @@ impl Words {
         });
         let message = match kind {
             FaultKind::Challenge => String::new(),
+            // A code is no sentence.
+            _ if is_code(&self.message) => String::new(),
             _ => redact(&self.message),
         };
         Fault {
@@ -249,6 +251,10 @@ fn own_words(kind: FaultKind) -> &'static str {
         FaultKind::Unexpected => "the ChatGPT service answered in an unexpected form",
         FaultKind::RejectedRequest => "the ChatGPT service did not accept the request",
         FaultKind::ServerError => "the ChatGPT service failed",
+        FaultKind::ConversationNotFound => {
+            "the ChatGPT service has no such conversation for this account"
+        }
+        FaultKind::NotFound => "the ChatGPT service does not have this for the account",
         _ => "the ChatGPT service refused the request",
     }
 }

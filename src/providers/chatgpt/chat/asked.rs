@@ -1,6 +1,7 @@
 //! A chat request as the service understands it.
 
 use aurora_accounts::{AccountId, Lease};
+use aurora_chatgpt::fault::FaultKind;
 use aurora_chatgpt::model::{Effort, Model};
 use aurora_chatgpt::request::{Draft, Invalid, Reference, Role, Settings, Turn, drafts};
 use aurora_chatgpt::stop::Stops;
@@ -94,6 +95,18 @@ impl Asked {
             drafts,
             shape,
         })
+    }
+
+    /// A picture that comes after its stream can be had from a conversation that is kept, and from no other.
+    pub(super) fn check_kept(&self) -> Result<(), Failure> {
+        if !self.settings.temporary {
+            return Ok(());
+        }
+        Err(Failure::of_kind(
+            FaultKind::ImageFailed,
+            "the picture is made after the answer, and this chat is not kept: ask the images endpoint, or let the operator \
+             set `history = true`",
+        ))
     }
 
     /// What of it a device account cannot do.

@@ -47,6 +47,7 @@ pub(super) async fn whole(
                 Event::Failed(error) => return Err(failed(&error)),
                 Event::Image(picture) => made.push(picture),
                 Event::Pending(task) => {
+                    asked.check_kept()?;
                     made.extend(images::awaited(service, lease, &task).await?);
                     break FinishReason::Stop;
                 }
@@ -204,6 +205,7 @@ impl Flow {
             Event::Reasoning(text) => self.composer.reasoning(&text, &self.told, out),
             Event::Image(picture) => self.show(&picture, out).await?,
             Event::Pending(task) => {
+                self.asked.check_kept()?;
                 for picture in images::awaited(&self.service, &self.lease, &task).await? {
                     self.show(&picture, out).await?;
                 }
