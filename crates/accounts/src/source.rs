@@ -30,7 +30,7 @@ const AHEAD_SECS: u64 = 600;
 /// Of that, accounts are spread over so many seconds.
 const SPREAD_SECS: u64 = 300;
 
-/// A new token that is refused so early shows that renewing it again is no use.
+/// A new token that is refused so early counts against renewing it again.
 const FRESH: Duration = Duration::from_mins(10);
 
 /// The first pause after a failure; each further one doubles it.
@@ -88,6 +88,8 @@ struct Held {
     renewal: Renewal,
     /// Failures in a row.
     failures: u32,
+    /// New tokens in a row that were refused at once.
+    refusals: u32,
 }
 
 /// An access token.
@@ -155,6 +157,7 @@ impl Source {
             number: 0,
             renewal: Renewal::Ready,
             failures: 0,
+            refusals: 0,
         };
         if kind == Kind::Access {
             held.accept(token.clone(), None, cx.settings.clock.seconds());
@@ -252,7 +255,11 @@ impl Source {
         }
         access.refused = Some((kind, Instant::now()));
         if is_exchanged && access.issued.elapsed() < FRESH {
-            held.pause(None, None);
+            held.refusals = held.refusals.saturating_add(1);
+            // Once it can be chance; after that another exchange would end the same way.
+            if held.refusals > 1 {
+                held.pause(None, None);
+            }
         }
     }
 
@@ -265,6 +272,7 @@ impl Source {
             .is_some_and(|access| access.number == number)
         {
             held.failures = 0;
+            held.refusals = 0;
         }
     }
 
