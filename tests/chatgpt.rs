@@ -1,5 +1,6 @@
 //! The ChatGPT web upstream, in front of its fake.
 
+mod sessions;
 mod transcripts;
 
 use aurora_testkit::{Aurora, Builder, FakeChatGpt};
