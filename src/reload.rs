@@ -157,6 +157,9 @@ impl Reloader {
             tracing::warn!("the config has warnings\n{warnings}");
         }
         let generation = self.writer.publish(snapshot);
+        for pool in self.shared.cell.load().accounts.values() {
+            pool.take_over();
+        }
         self.sockets
             .commit(bound, &self.shared)
             .map_err(|error| error.to_string())?;

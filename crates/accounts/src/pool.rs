@@ -6,6 +6,7 @@ mod status;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use secrecy::SecretString;
@@ -44,6 +45,8 @@ pub struct AccountPool {
     entries: Vec<Entry>,
     /// What is not written any more, and since when: a file may be empty for a moment while it is edited.
     gone: Vec<(Entry, Instant)>,
+    /// Whether it has taken over from the pool before.
+    serves: AtomicBool,
     groups: Mutex<Grouped>,
 }
 
@@ -69,6 +72,7 @@ impl AccountPool {
     ///
     /// To be called every few seconds by a task of the gateway; one failure does not keep the others from their turn.
     pub async fn tend(&self, issuer: &Arc<dyn Issuer>) {
+        self.take_over();
         let sources = self.sources();
         for source in &sources {
             source.save_again(&self.cx).await;

@@ -41,6 +41,7 @@ impl AccountPool {
         want: Want<'_>,
         issuer: &Arc<dyn Issuer>,
     ) -> Result<Lease, Unavailable> {
+        self.take_over();
         let deadline = Instant::now() + want.wait;
         if let Some(id) = want.pinned {
             self.look_for(id, issuer).await?;

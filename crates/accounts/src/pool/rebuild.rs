@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -37,17 +38,37 @@ impl AccountPool {
             cx: Context { shared, settings },
             known: known(previous),
             taken: HashSet::new(),
-            teams: HashMap::new(),
             entries: Vec::new(),
             notices: Vec::new(),
         };
         for file in files {
             builder.file(&file);
         }
-        let pool = builder.finish(previous);
-        // The accounts of access tokens are known at once, so that a changed line gets back what was refused.
-        pool.0.groups();
-        pool
+        builder.finish(previous)
+    }
+
+    /// Takes over from the pool before: what has no line here is not written back any more.
+    ///
+    /// To be called when the pool begins to serve. Until then it may still be thrown away and the one before stay. Leases
+    /// and renewals call it, too.
+    pub fn take_over(&self) {
+        if self.serves.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let mut teams: HashMap<*const Source, (&Source, Vec<Option<String>>)> = HashMap::new();
+        for (entry, _) in &self.gone {
+            let source = &entry.seat.source;
+            teams.insert(Arc::as_ptr(source), (source, Vec::new()));
+        }
+        for Entry { seat, .. } in &self.entries {
+            let source = &seat.source;
+            let lines = teams.entry(Arc::as_ptr(source));
+            let (_, lines) = lines.or_insert_with(|| (source, Vec::new()));
+            lines.push(seat.team.clone());
+        }
+        for (source, teams) in teams.into_values() {
+            source.stands_for(teams);
+        }
     }
 }
 
@@ -94,8 +115,6 @@ struct Builder {
     known: Known,
     /// Seats that have a line.
     taken: HashSet<(*const Source, Option<String>)>,
-    /// The workspaces of each source's lines.
-    teams: HashMap<*const Source, Vec<Option<String>>>,
     entries: Vec<Entry>,
     notices: Vec<Notice>,
 }
@@ -143,8 +162,6 @@ impl Builder {
             return;
         }
         self.check(&source, &file.path, line.number);
-        let teams = self.teams.entry(Arc::as_ptr(&source)).or_default();
-        teams.push(line.team.clone());
         let seat = self
             .known
             .seats
@@ -193,7 +210,7 @@ impl Builder {
             .push(Notice::warning(path.to_owned(), line, message));
     }
 
-    fn finish(mut self, previous: Option<&AccountPool>) -> (AccountPool, Vec<Notice>) {
+    fn finish(self, previous: Option<&AccountPool>) -> (AccountPool, Vec<Notice>) {
         let now = Instant::now();
         let mut gone: Vec<(Entry, Instant)> = Vec::new();
         if let Some(previous) = previous {
@@ -205,28 +222,11 @@ impl Builder {
             };
             gone.extend(new.chain(old).filter(is_kept));
         }
-        for entry in self
-            .entries
-            .iter()
-            .chain(gone.iter().map(|(entry, _)| entry))
-        {
-            let source = &entry.seat.source;
-            let teams = self.teams.remove(&Arc::as_ptr(source));
-            // Further seats of the source come after the first, which has told it all.
-            if let Some(teams) = teams {
-                source.stands_for(teams);
-            } else if !self
-                .entries
-                .iter()
-                .any(|other| Arc::ptr_eq(&other.seat.source, source))
-            {
-                source.stands_for(Vec::new());
-            }
-        }
         let pool = AccountPool {
             cx: self.cx,
             entries: self.entries,
             gone,
+            serves: AtomicBool::new(false),
             groups: Mutex::new(Grouped {
                 version: None,
                 groups: Arc::new([]),

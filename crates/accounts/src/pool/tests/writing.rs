@@ -180,11 +180,30 @@ async fn a_line_that_was_taken_out_does_not_come_back() {
 
     fs::write(&path, "# end\n").unwrap();
     let without = next(&pool, read(&path));
+    without.take_over();
     let served = waiting.await.unwrap();
 
     assert!(served && without.is_empty());
     assert_eq!(script.asked(), ["s1"]);
     assert_eq!(fs::read_to_string(&path).unwrap(), "# end\n");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reload_that_is_thrown_away_changes_nothing() {
+    let (_folder, path) = session_file("s1\n");
+    let pool = built([read(&path)], settings(Strategy::Sticky));
+    let script = Script::default()
+        .issue("s1", &jwt("a", 900), Some("s2"))
+        .issue("s2", &jwt("a", 8000), Some("s3"));
+    let (script, issuer) = play(script);
+    drop(pool.lease(want(), &issuer).await.unwrap());
+
+    drop(next(&pool, file(Kind::Session, &path, "")));
+    advance(Duration::from_secs(800)).await;
+    pool.tend(&issuer).await;
+
+    assert_eq!(script.asked(), ["s1", "s2"]);
+    assert_eq!(fs::read_to_string(&path).unwrap(), "s3\n");
 }
 
 #[tokio::test(start_paused = true)]
