@@ -1,6 +1,10 @@
 //! The ChatGPT web upstream, in front of its fake.
 
+mod chat;
+mod errors;
+mod handoff;
 mod sessions;
+mod tools;
 mod transcripts;
 
 use aurora_testkit::{Aurora, Builder, FakeChatGpt};

@@ -51,7 +51,7 @@ pub(super) async fn answer(service: &Arc<Service>, call: Call) -> Result<Answer,
     if wanted.stream {
         let begin = |lease: Arc<Lease>| async move {
             let running = service.begin(&lease, owner, wanted).await?;
-            first_words(running, &lease, wanted).await
+            first_words(running, wanted).await
         };
         let (begun, lease) = service.with_account(&asking, begin).await?;
         let flow = Flow::new(service, lease, asked, Arc::clone(&visitor), begun);
@@ -67,21 +67,23 @@ pub(super) async fn answer(service: &Arc<Service>, call: Call) -> Result<Answer,
 }
 
 impl Service {
-    async fn begin(&self, lease: &Lease, owner: &str, asked: &Asked) -> Result<Running, Failure> {
+    async fn begin(
+        &self,
+        lease: &Arc<Lease>,
+        owner: &str,
+        asked: &Asked,
+    ) -> Result<Running, Failure> {
         let messages = self.messages(lease, owner, asked, false).await?;
         Running::begin(&self.web, lease, asked.settings.clone(), messages).await
     }
 }
 
 /// Waits for the first words, a failure, or the end of the hold.
-async fn first_words(mut running: Running, lease: &Lease, asked: &Asked) -> Result<Begun, Failure> {
+async fn first_words(mut running: Running, asked: &Asked) -> Result<Begun, Failure> {
     let until = Instant::now() + HOLD;
     let mut early = Vec::new();
     loop {
-        let Ok(step) = tokio::time::timeout_at(until, running.next(lease)).await else {
-            return Ok(Begun { running, early });
-        };
-        match step? {
+        match running.next().await? {
             Some(Step::Event(Event::Failed(error))) => return Err(failed(&error)),
             Some(Step::Event(event)) => {
                 if let Event::Pending(_) = event {
@@ -96,8 +98,8 @@ async fn first_words(mut running: Running, lease: &Lease, asked: &Asked) -> Resu
                     return Ok(Begun { running, early });
                 }
             }
-            Some(Step::Alive) => {}
-            None => return Ok(Begun { running, early }),
+            Some(Step::Alive) if Instant::now() < until => {}
+            Some(Step::Alive) | None => return Ok(Begun { running, early }),
         }
     }
 }

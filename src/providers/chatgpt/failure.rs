@@ -122,6 +122,11 @@ pub(super) fn error_of(fault: &Fault, is_external: bool) -> Error {
         Ok(status) => error.with_status(status),
         Err(_) => error,
     };
+    let error = match fault.kind {
+        FaultKind::ConversationNotFound => error.with_param("conversation_id"),
+        FaultKind::TooLong => error.with_param("messages"),
+        _ => error,
+    };
     match fault.clears_in {
         Some(wait) if status == 429 => error.with_retry_after(wait),
         _ => error,

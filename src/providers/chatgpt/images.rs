@@ -88,7 +88,7 @@ impl Job {
         Ok(items)
     }
 
-    async fn made_by(&self, lease: &Lease, model: &Model) -> Result<Vec<Value>, Failure> {
+    async fn made_by(&self, lease: &Arc<Lease>, model: &Model) -> Result<Vec<Value>, Failure> {
         let web = &self.service.web;
         let mut attachments = Vec::new();
         for reference in &self.asked.references {

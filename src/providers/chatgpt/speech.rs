@@ -114,7 +114,7 @@ fn read(body: &[u8]) -> Result<Asked, Error> {
     })
 }
 
-async fn speak(web: &Arc<Web>, lease: &Lease, asked: &Asked) -> Result<Spoken, Failure> {
+async fn speak(web: &Arc<Web>, lease: &Arc<Lease>, asked: &Asked) -> Result<Spoken, Failure> {
     let draft = Draft {
         role: Role::Assistant,
         text: asked.input.clone(),
@@ -125,7 +125,7 @@ async fn speak(web: &Arc<Web>, lease: &Lease, asked: &Asked) -> Result<Spoken, F
     // Only what is kept can be read aloud.
     let settings = turn_settings(Model::of("auto"), Effort::Standard, false);
     let mut running = Running::begin(web, lease, settings, vec![message]).await?;
-    let seeded = seed(&mut running, lease).await;
+    let seeded = seed(&mut running).await;
     let conversation_id = running.turn().conversation_id().map(str::to_owned);
     let echoed = running.turn().repeated_answer_id().map(str::to_owned);
     drop(running);
@@ -151,9 +151,9 @@ async fn speak(web: &Arc<Web>, lease: &Lease, asked: &Asked) -> Result<Spoken, F
 }
 
 /// Reads the turn until it is over: the service stores its messages then.
-async fn seed(running: &mut Running, lease: &Lease) -> Result<(), Failure> {
+async fn seed(running: &mut Running) -> Result<(), Failure> {
     loop {
-        match running.next(lease).await? {
+        match running.next().await? {
             Some(Step::Event(Event::Failed(error))) => {
                 // The service may have nothing to add to what the model "said".
                 let is_there = running.turn().repeated_answer_id().is_some();

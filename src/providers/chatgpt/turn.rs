@@ -8,12 +8,12 @@ use aurora_accounts::Lease;
 use aurora_chatgpt::fault::{Fault, FaultKind};
 use aurora_chatgpt::model::{Effort, Model};
 use aurora_chatgpt::request::{Form, Settings, continuation, conversation};
-use aurora_chatgpt::stream::{Event, FinishReason, StreamError, Turn, TurnOptions};
+use aurora_chatgpt::stream::{Event, FinishReason, Handoff, StreamError, Turn, TurnOptions};
 use serde_json::Value;
 use tokio::time::Instant;
 
 use super::failure::Failure;
-use super::handoff::Following;
+use super::handoff::{Following, Place};
 use super::web::{Ask, Web, silent};
 use crate::providers::Chunks;
 
@@ -24,7 +24,7 @@ const CONVERSATION: &str = "f/conversation";
 const AFTER_COMPLETE: Duration = Duration::from_secs(1);
 
 /// How often a silent turn gives a sign of life to its reader.
-const SIGN_OF_LIFE: Duration = Duration::from_secs(5);
+const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
 
 /// What a turn gives.
 #[derive(Debug)]
@@ -38,12 +38,15 @@ pub(super) enum Step {
 /// A turn that runs.
 pub(super) struct Running {
     web: Arc<Web>,
+    lease: Arc<Lease>,
     settings: Settings,
     turn: Turn,
     body: Option<Chunks>,
     queue: VecDeque<Event>,
     rounds_left: u32,
     following: Following,
+    /// Where the answer went on, once it has.
+    handoff: Option<Handoff>,
     heard: Instant,
     over: bool,
 }
@@ -52,7 +55,7 @@ impl Running {
     /// Posts `messages` and waits for the stream to begin.
     pub(super) async fn begin(
         web: &Arc<Web>,
-        lease: &Lease,
+        lease: &Arc<Lease>,
         settings: Settings,
         messages: Vec<Value>,
     ) -> Result<Self, Failure> {
@@ -71,11 +74,13 @@ impl Running {
         Ok(Self {
             rounds_left: web.settings.max_continue,
             web: Arc::clone(web),
+            lease: Arc::clone(lease),
             settings,
             turn: Turn::new(options),
             body: Some(body),
             queue: VecDeque::new(),
             following: Following::default(),
+            handoff: None,
             heard: Instant::now(),
             over: false,
         })
@@ -90,22 +95,22 @@ impl Running {
     ///
     /// # Errors
     /// Where the service fell silent, or a continuation or handoff failed.
-    pub(super) async fn next(&mut self, lease: &Lease) -> Result<Option<Step>, Failure> {
+    pub(super) async fn next(&mut self) -> Result<Option<Step>, Failure> {
         loop {
             match self.queue.pop_front() {
                 Some(Event::Finish(FinishReason::Length)) if self.rounds_left > 0 => {
-                    if !self.go_on(lease).await? {
+                    if !self.go_on().await? {
                         self.over = true;
                         let cut = Event::Finish(FinishReason::Length);
                         return Ok(Some(Step::Event(cut)));
                     }
                 }
-                Some(Event::Handoff(handoff)) => {
-                    self.turn.next_body();
-                    let (web, following) = (Arc::clone(&self.web), &mut self.following);
-                    let body = following.follow(&web, lease, handoff).await?;
-                    self.body = Some(body);
-                    self.heard = Instant::now();
+                Some(Event::Handoff(handoff)) => self.follow(handoff).await?,
+                // The way that was taken broke off: there may be another.
+                Some(Event::Failed(StreamError::Truncated)) if self.handoff.is_some() => {
+                    if let Some(handoff) = self.handoff.take() {
+                        self.follow(handoff).await?;
+                    }
                 }
                 Some(event) => {
                     self.over = matches!(
@@ -124,14 +129,29 @@ impl Running {
         }
     }
 
+    async fn follow(&mut self, handoff: Handoff) -> Result<(), Failure> {
+        let place = Place {
+            web: Arc::clone(&self.web),
+            lease: Arc::clone(&self.lease),
+            handoff: handoff.clone(),
+            is_kept: !self.settings.temporary,
+        };
+        self.body = Some(self.following.follow(&place).await?);
+        self.turn.next_body();
+        self.queue.clear();
+        self.handoff = Some(handoff);
+        self.heard = Instant::now();
+        Ok(())
+    }
+
     /// Goes on with an answer that was cut; `false` where it is not known how.
-    async fn go_on(&mut self, lease: &Lease) -> Result<bool, Failure> {
+    async fn go_on(&mut self) -> Result<bool, Failure> {
         let Some(cut) = self.turn.continuation() else {
             return Ok(false);
         };
         self.rounds_left -= 1;
         let ask = Ask::events(CONVERSATION, &continuation(&self.settings, &cut), None);
-        let body = self.web.events(lease, ask).await?;
+        let body = self.web.events(&self.lease, ask).await?;
         self.turn.next_body();
         self.body = Some(body);
         self.heard = Instant::now();
@@ -161,6 +181,9 @@ impl Running {
                     self.drain().await;
                     self.end();
                 }
+                if self.queue.is_empty() && self.following.is_too_late() {
+                    return Err(self.following.too_late());
+                }
                 return Ok(self.queue.is_empty().then_some(Step::Alive));
             }
             Ok(Some(Err(fault))) => {
@@ -170,6 +193,7 @@ impl Running {
             Ok(None) => self.end(),
             Err(_) if self.turn.is_complete() => self.end(),
             Err(_) if self.heard.elapsed() >= self.web.timeouts.idle => return Err(silent()),
+            Err(_) if self.following.is_too_late() => return Err(self.following.too_late()),
             Err(_) => return Ok(Some(Step::Alive)),
         }
         Ok(None)

@@ -20,7 +20,7 @@ use crate::providers::{Chunks, Fault, Visitor};
 /// The whole answer of a turn, asking again where the model refused its functions.
 pub(super) async fn whole(
     service: &Arc<Service>,
-    lease: &Lease,
+    lease: &Arc<Lease>,
     asked: &Asked,
     (visitor, mut running): (&Visitor, Running),
 ) -> Result<Value, Failure> {
@@ -29,7 +29,7 @@ pub(super) async fn whole(
         let (mut told, mut reasoning) = (Told::default(), String::new());
         let mut made = Vec::new();
         let reason = loop {
-            let event = match running.next(lease).await {
+            let event = match running.next().await {
                 Ok(Some(Step::Event(event))) => event,
                 Ok(Some(Step::Alive)) => continue,
                 Ok(None) => break FinishReason::Stop,
@@ -187,7 +187,7 @@ impl Flow {
     async fn step(&mut self, out: &mut String) -> Result<(), Failure> {
         let event = match self.early.pop_front() {
             Some(event) => event,
-            None => match self.running.next(&self.lease).await? {
+            None => match self.running.next().await? {
                 Some(Step::Event(event)) => event,
                 Some(Step::Alive) => return Ok(()),
                 None => return self.end(FinishReason::Stop, out).await,

@@ -1,5 +1,6 @@
 //! What a turn that should make pictures came to: at once, or in the conversation a while later.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use aurora_accounts::Lease;
@@ -40,7 +41,7 @@ impl Pictured {
     /// Where none were made, in the service's words; `ImageTimeout` after the upstream's `image` timeout.
     pub(super) async fn of_turn(
         service: &Service,
-        lease: &Lease,
+        lease: &Arc<Lease>,
         settings: Settings,
         messages: Vec<Value>,
     ) -> Result<Self, Failure> {
@@ -48,7 +49,7 @@ impl Pictured {
         let limit = web.settings.image_timeout;
         let made = async {
             let mut running = Running::begin(web, lease, settings, messages).await?;
-            let ending = last_event(&mut running, lease).await?;
+            let ending = last_event(&mut running).await?;
             let conversation_id = running.turn().conversation_id().map(str::to_owned);
             let pictures = match (Outcome::of_turn(running.turn(), &ending), ending) {
                 (Outcome::Ready(pictures), _) => pictures,
@@ -67,9 +68,9 @@ impl Pictured {
     }
 }
 
-async fn last_event(running: &mut Running, lease: &Lease) -> Result<Event, Failure> {
+async fn last_event(running: &mut Running) -> Result<Event, Failure> {
     loop {
-        match running.next(lease).await? {
+        match running.next().await? {
             Some(Step::Event(
                 ending @ (Event::Finish(_) | Event::Pending(_) | Event::Failed(_)),
             )) => return Ok(ending),
