@@ -132,7 +132,8 @@ impl Told {
 
     fn fail(&mut self, object: &Value) {
         self.error = object["error"]["code"].as_str().map(str::to_owned);
-        self.message = object["error"]["message"].as_str().unwrap().to_owned();
+        let message = object["error"]["message"].as_str().unwrap();
+        message.clone_into(&mut self.message);
     }
 
     fn object(&mut self, object: &Value) {
@@ -141,9 +142,12 @@ impl Told {
         }
         let choice = &object["choices"][0];
         let message = &choice["message"];
-        self.text = message["content"].as_str().unwrap_or_default().to_owned();
+        let text = message["content"].as_str();
+        text.unwrap_or_default().clone_into(&mut self.text);
         let reasoning = message["reasoning_content"].as_str();
-        self.reasoning = reasoning.unwrap_or_default().to_owned();
+        reasoning
+            .unwrap_or_default()
+            .clone_into(&mut self.reasoning);
         for call in message["tool_calls"].as_array().into_iter().flatten() {
             let arguments = call["function"]["arguments"].as_str().unwrap();
             let name = call["function"]["name"].as_str().unwrap();

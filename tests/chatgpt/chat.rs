@@ -112,11 +112,10 @@ async fn every_effort_and_model_is_mapped() {
     assert_eq!(setup.last_turn()["model"], "auto");
 }
 
-#[tokio::test]
-async fn requests_that_cannot_be_served_are_refused_by_field() {
-    let setup = setup("").await;
+/// Requests that cannot be served, with the code and the field that they are refused with.
+fn unservable() -> Vec<(Value, &'static str, &'static str)> {
     let message = json!([{"role": "user", "content": "hi"}]);
-    let table = [
+    vec![
         (
             json!({"model": "auto"}),
             "missing_required_parameter",
@@ -164,8 +163,13 @@ async fn requests_that_cannot_be_served_are_refused_by_field() {
             "model_not_supported",
             "model",
         ),
-    ];
-    for (body, code, param) in table {
+    ]
+}
+
+#[tokio::test]
+async fn requests_that_cannot_be_served_are_refused_by_field() {
+    let setup = setup("").await;
+    for (body, code, param) in unservable() {
         let refusal =
             super::super::support::refusal(setup.post("/v1/chat/completions", &body).await).await;
         assert_eq!(
@@ -239,9 +243,10 @@ async fn an_answer_that_never_ends_is_cut_after_the_last_round() {
 
             let told = setup.chat(asking("go", stream)).await;
 
-            let expected: String = (0..requests)
+            let parts: Vec<String> = (0..requests)
                 .map(|number| format!("part{number} "))
                 .collect();
+            let expected = parts.concat();
             assert_eq!(told.text, expected);
             assert_eq!(told.finish.as_deref(), Some("length"));
             assert_eq!(setup.web.turns().len() - before, requests);
