@@ -1,8 +1,14 @@
 //! The ChatGPT web upstream, in front of its fake.
 
+mod audio;
 mod chat;
+mod edits;
+mod endings;
 mod errors;
+mod files;
 mod handoff;
+mod image_streams;
+mod images;
 mod sessions;
 mod tools;
 mod transcripts;

@@ -162,7 +162,8 @@ impl State {
             (_, Blame::Feature) => self.rest_feature(feature, until),
             (_, Blame::Model) => match model {
                 Some(model) => self.rest_model(model, until, now),
-                None => self.rest(until, Limit::ModelCap),
+                // What has no model, such as uploads, has a limit of its own.
+                None => self.rest_feature(feature, until),
             },
             (_, Blame::Account) => self.rest(until, Limit::RateLimit),
             (_, Blame::Token | Blame::Client | Blame::Upstream) => {}
