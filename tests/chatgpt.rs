@@ -12,6 +12,7 @@ mod images;
 mod sessions;
 mod tools;
 mod transcripts;
+mod volume;
 
 use aurora_testkit::{Aurora, Builder, FakeChatGpt};
 use serde_json::{Value, json};
