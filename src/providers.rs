@@ -5,7 +5,7 @@ pub(crate) mod mock;
 pub(crate) mod openai;
 
 use aurora_chatgpt::credential::Credential;
-use aurora_config::RetryOn;
+use aurora_config::{Retry, RetryOn};
 use aurora_sdk::{Body, BoxFuture, Error, Operation};
 use bytes::Bytes;
 use futures_core::Stream;
@@ -14,6 +14,8 @@ use secrecy::SecretString;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
+
+use crate::upstream::trace::Trace;
 
 /// Chunks of an upstream's body.
 pub(crate) type Chunks = Pin<Box<dyn Stream<Item = Result<Bytes, Fault>> + Send>>;
@@ -35,10 +37,19 @@ pub(crate) struct Call {
     pub(crate) credential: Option<SecretString>,
     /// The model as the client names it; the body has the upstream's name already.
     pub(crate) model: Option<String>,
-    /// How many of its own accounts a provider may try.
-    pub(crate) attempts: u32,
+    /// What a provider may try by itself, with accounts of its own.
+    pub(crate) tries: Tries,
     /// Who asks.
     pub(crate) visitor: Arc<Visitor>,
+}
+
+/// What may be tried again, and where attempts are written down.
+#[derive(Debug, Clone)]
+pub(crate) struct Tries {
+    /// The route's `retry`.
+    pub(crate) retry: Retry,
+    /// What happened, for the log.
+    pub(crate) trace: Arc<Trace>,
 }
 
 /// Who asks, as far as an upstream's protocol must know.
@@ -125,6 +136,11 @@ pub(crate) trait Provider: Send + Sync + fmt::Debug {
     /// Looks after what must not wait for a request, such as tokens that expire. Called every few seconds.
     fn tend(&self) -> BoxFuture<'_, ()> {
         Box::pin(std::future::ready(()))
+    }
+
+    /// How often the upstream demanded a browser challenge since the start, as far as the provider knows.
+    fn challenges(&self) -> u64 {
+        0
     }
 
     /// The provider of ChatGPT accounts, if it is that: a new one takes over its connections.

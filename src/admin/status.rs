@@ -94,6 +94,7 @@ fn upstream(upstream: &Upstream) -> Value {
         "base_url": base_url,
         "tokens": settings.tokens,
         "models": settings.models,
+        "challenges": upstream.provider.challenges(),
         "max_concurrency": settings.max_concurrency,
         "in_flight": settings.max_concurrency.saturating_sub(upstream.slots.available_permits()),
     })

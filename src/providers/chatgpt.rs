@@ -172,6 +172,10 @@ impl Provider for ChatGptProvider {
         Some(self)
     }
 
+    fn challenges(&self) -> u64 {
+        self.service.web.challenges()
+    }
+
     fn tend(&self) -> BoxFuture<'_, ()> {
         Box::pin(self.service.accounts.tend(&self.service.exchanges))
     }

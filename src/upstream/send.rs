@@ -14,7 +14,7 @@ use super::answer::{self, Judged};
 use super::classify::{self, Verdict};
 use super::exchange::{Audience, Exchange};
 use super::{Upstream, form, headers};
-use crate::providers::{Answer, Call, Fault};
+use crate::providers::{Answer, Call, Fault, Tries};
 
 /// The first wait before the same upstream is asked again; doubles each time.
 const BACKOFF: Duration = Duration::from_millis(100);
@@ -299,7 +299,10 @@ impl Sending<'_> {
             body,
             credential: lease.map(|lease| lease.secret().clone()),
             model: request.model.clone(),
-            attempts: self.exchange.retry.attempts,
+            tries: Tries {
+                retry: self.exchange.retry.clone(),
+                trace: Arc::clone(&self.exchange.trace),
+            },
             visitor: Arc::clone(&self.exchange.visitor),
         }
     }

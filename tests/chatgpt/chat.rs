@@ -271,3 +271,32 @@ async fn nothing_is_streamed_where_streaming_is_off() {
     assert_eq!(response.headers()["content-type"], "application/json");
     assert!(!Told::read(response).await.text.is_empty());
 }
+
+#[tokio::test]
+async fn a_turn_is_announced_where_that_is_asked_for() {
+    let setup = setup("prepare = true").await;
+    assert_eq!(setup.chat(asking("hello there", false)).await.status, 200);
+
+    let prepared = setup.web.calls("POST /f/conversation/prepare");
+    assert_eq!(setup.web.calls("POST /conversation/init").len(), 1);
+    assert_eq!(prepared.len(), 3);
+    assert_eq!(
+        prepared[2].json()["partial_query"]["content"]["parts"][0],
+        "hello"
+    );
+    let turn = setup.web.turns().pop().unwrap();
+    assert!(turn.header("x-conduit-token").is_some());
+
+    let refused = aurora_testkit::chatgpt::Fault::status(500, &json!({})).always();
+    setup.web.fault("POST /f/conversation/prepare", refused);
+    assert_eq!(setup.chat(asking("again", false)).await.status, 200);
+    assert!(
+        setup
+            .web
+            .turns()
+            .pop()
+            .unwrap()
+            .header("x-conduit-token")
+            .is_none()
+    );
+}

@@ -213,6 +213,10 @@ async fn a_challenge_is_reported_and_one_other_account_is_asked() {
         (502, Some("upstream_challenge_required"))
     );
     assert_eq!(setup.web.turns().len(), 2, "one other account at most");
+    assert_eq!(
+        setup.aurora.status().await["upstreams"]["chatgpt"]["challenges"],
+        2
+    );
     let status = setup.aurora.status().await["tokens"]["chatgpt"]["accounts"].clone();
     let challenged = status.as_array().unwrap().iter().filter(|account| {
         let cooling = account["cooling"].as_array().unwrap();
@@ -257,4 +261,46 @@ async fn after_a_run_of_failures_the_next_request_is_served() {
         assert_eq!(setup.chat(asking("go", false)).await.status, 502);
     }
     assert_eq!(setup.chat(asking("go", false)).await.status, 200);
+}
+
+#[tokio::test]
+async fn another_upstream_answers_where_no_account_can() {
+    let web = FakeChatGpt::start().await;
+    let config = super::config(&web, "").replace(
+        "upstream = \"chatgpt\"",
+        "upstream = [\"chatgpt\", \"mock\"]",
+    );
+    let config = format!("[upstreams.mock]\nprotocol = \"mock\"\n{config}");
+    let builder =
+        super::super::support::aurora(&config).file("access_tokens.txt", web.account("alice"));
+    let setup = Setup {
+        aurora: builder.start().await,
+        web,
+    };
+    setup.web.reply(Reply::refusal("model_cap"));
+
+    for _ in 0..2 {
+        let response = setup
+            .post("/v1/chat/completions", &asking("go", false))
+            .await;
+        assert_eq!(response.headers()["x-aurora-upstream"], "mock");
+        assert_eq!(response.status(), 200);
+    }
+    // What the client did wrong is wrong everywhere.
+    setup.web.reply(Reply::refusal("message_too_long"));
+    let mut body = asking("go", true);
+    body["model"] = "gpt-4o".into();
+    let refused = refusal(setup.post("/v1/chat/completions", &body).await).await;
+    assert_eq!(refused.code, "context_length_exceeded");
+}
+
+#[tokio::test]
+async fn the_log_counts_every_account_that_was_asked() {
+    let setup = two("").await;
+    setup.web.reply(Reply::refusal("too_many"));
+    assert_eq!(setup.chat(asking("go", false)).await.status, 200);
+    aurora_testkit::eventually("the request is logged", async || {
+        setup.aurora.output().contains("attempts=2")
+    })
+    .await;
 }

@@ -131,6 +131,7 @@ pub(crate) struct Upstream {
     pub(crate) done_marker: Option<String>,
     pub(crate) max_continue: Option<u32>,
     pub(crate) history: Option<bool>,
+    pub(crate) prepare: Option<bool>,
     pub(crate) tool_calling: Option<bool>,
     pub(crate) refusal_retries: Option<u32>,
     pub(crate) queue_wait: Option<Time>,

@@ -204,6 +204,8 @@ pub struct ChatGptWeb {
     pub max_continue: u32,
     /// `history`: keep conversations in the account's history (`ENABLE_HISTORY`). Default false.
     pub history: bool,
+    /// `prepare`: announce each turn before it is sent (init and prepare). Default false.
+    pub prepare: bool,
     /// `tool_calling`: emulate tool calls in text (`TOOL_CALLING_ENABLED`). Default true.
     pub tool_calling: bool,
     /// `refusal_retries`: how often a refused tool call is asked for again (`REFUSAL_RETRIES`). Default 3.

@@ -40,7 +40,7 @@ pub(super) async fn answer(service: &Arc<Service>, call: Call) -> Result<Answer,
         .map_err(decided)?;
     let asking = Asking {
         visitor: &visitor,
-        attempts: call.attempts,
+        tries: &call.tries,
         model: Some(&asked.settings.model.slug),
         feature: Feature::Chat,
         login_for: asked.login_for(),

@@ -78,7 +78,8 @@ impl Failure {
     }
 }
 
-fn retry_on(kind: FaultKind) -> Option<RetryOn> {
+/// The word of `retry.on` for a failure; `None` where nobody else would do better.
+pub(super) fn retry_on(kind: FaultKind) -> Option<RetryOn> {
     match kind.blame() {
         Blame::Client => None,
         Blame::Token => Some(RetryOn::Auth),

@@ -18,7 +18,7 @@ use super::serving::Asking;
 use super::stamp::seconds;
 use super::upload::{Content, Upload};
 use super::{Service, decided, json_answer};
-use crate::providers::{Answer, Call, Fault, Visitor};
+use crate::providers::{Answer, Call, Fault, Tries, Visitor};
 use crate::spool::{Spooled, SpooledFile, beginning};
 
 /// The largest file, bytes: the service's own limit.
@@ -40,7 +40,9 @@ pub(super) async fn answer(service: &Arc<Service>, call: Call) -> Result<Answer,
             let record = find(service, &owner, id).await.map_err(decided)?;
             Ok(json_answer(&file_object(&record)))
         }
-        (Some(id), Some("content"), &Method::GET) => content(service, &call.visitor, id).await,
+        (Some(id), Some("content"), &Method::GET) => {
+            content(service, &call.visitor, &call.tries, id).await
+        }
         (Some(_), Some(_), _) => Err(decided(not_found("this path"))),
     }
 }
@@ -62,7 +64,7 @@ async fn upload(service: &Arc<Service>, call: Call) -> Result<Answer, Fault> {
     let upload = of_spooled(file).await.map_err(decided)?;
     let asking = Asking {
         visitor: &visitor,
-        attempts: call.attempts,
+        tries: &call.tries,
         model: None,
         feature: Feature::Files,
         login_for: Some("file upload"),
@@ -146,11 +148,16 @@ async fn forget(service: &Service, owner: &str, id: &str) -> Result<Answer, Erro
     ))
 }
 
-async fn content(service: &Arc<Service>, visitor: &Visitor, id: &str) -> Result<Answer, Fault> {
+async fn content(
+    service: &Arc<Service>,
+    visitor: &Visitor,
+    tries: &Tries,
+    id: &str,
+) -> Result<Answer, Fault> {
     let record = find(service, &visitor.owner, id).await.map_err(decided)?;
     let asking = Asking {
         visitor,
-        attempts: 1,
+        tries,
         model: None,
         feature: Feature::Files,
         login_for: Some("a file's content"),

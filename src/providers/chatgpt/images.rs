@@ -24,18 +24,18 @@ use super::serving::Asking;
 use super::stamp::{message_id, now, seconds};
 use super::turn::turn_settings;
 use super::{Service, decided, json_answer};
-use crate::providers::{Answer, Call, Fault, Visitor};
+use crate::providers::{Answer, Call, Fault, Tries, Visitor};
 
 /// Answers `images/generations`, `images/edits` and `images/variations`.
 pub(super) async fn answer(service: &Arc<Service>, call: Call) -> Result<Answer, Fault> {
     let visitor = Arc::clone(&call.visitor);
-    let attempts = call.attempts;
+    let tries = call.tries.clone();
     let asked = Asked::read(service, call).await.map_err(decided)?;
     let job = Arc::new(Job {
         service: Arc::clone(service),
         asked,
         visitor,
-        attempts,
+        tries,
     });
     if job.asked.stream {
         return Ok(super::events_answer(streamed::body(job)));
@@ -66,7 +66,7 @@ struct Job {
     service: Arc<Service>,
     asked: Asked,
     visitor: Arc<Visitor>,
-    attempts: u32,
+    tries: Tries,
 }
 
 impl Job {
@@ -75,7 +75,7 @@ impl Job {
         let model = Model::for_images(&self.asked.model);
         let asking = Asking {
             visitor: &self.visitor,
-            attempts: self.attempts,
+            tries: &self.tries,
             model: Some(&model.slug),
             feature: Feature::Images,
             login_for: Some(self.asked.feature()),

@@ -11,7 +11,7 @@ use aurora_sdk::Error;
 use super::serving::Asking;
 use super::web::Ask;
 use super::{Service, decided, json_answer};
-use crate::providers::{Answer, Call, Fault, Visitor};
+use crate::providers::{Answer, Call, Fault, Tries, Visitor};
 
 /// How long a list is good.
 const FRESH: Duration = Duration::from_mins(10);
@@ -41,7 +41,8 @@ pub(super) async fn answer(service: &Arc<Service>, call: Call) -> Result<Answer,
     let models = match known {
         Some(known) if known.until > Instant::now() => known.models,
         known => {
-            let asked = tokio::time::timeout(PATIENCE, ask(service, &call.visitor)).await;
+            let asked =
+                tokio::time::timeout(PATIENCE, ask(service, &call.visitor, &call.tries)).await;
             let found = match asked {
                 Ok(Ok(found)) if !found.is_empty() => Some(found.into()),
                 Ok(Ok(_)) | Err(_) => None,
@@ -65,10 +66,14 @@ pub(super) async fn answer(service: &Arc<Service>, call: Call) -> Result<Answer,
     Ok(json_answer(&value))
 }
 
-async fn ask(service: &Arc<Service>, visitor: &Visitor) -> Result<Vec<String>, Fault> {
+async fn ask(
+    service: &Arc<Service>,
+    visitor: &Visitor,
+    tries: &Tries,
+) -> Result<Vec<String>, Fault> {
     let asking = Asking {
         visitor,
-        attempts: 1,
+        tries,
         model: None,
         feature: Feature::Other,
         login_for: Some("the model list"),

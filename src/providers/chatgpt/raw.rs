@@ -48,7 +48,7 @@ pub(super) async fn answer(service: &Arc<Service>, call: Call) -> Result<Answer,
     let pinned = pinned(service, &call.visitor, (&body, &path)).await?;
     let asking = Asking {
         visitor: &call.visitor,
-        attempts: call.attempts,
+        tries: &call.tries,
         model: None,
         feature: if is_turn {
             Feature::Chat
@@ -159,6 +159,7 @@ async fn judged(service: &Service, answer: Answer) -> (Failure, Option<Refused>)
         body: &body,
     }
     .classify();
+    service.web.count(&fault);
     let raw = (fault.kind != FaultKind::Challenge).then_some(Refused {
         status,
         headers,

@@ -1,16 +1,17 @@
 //! The account that serves a request: leased, renewed, judged, and another one where nothing is lost by it.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aurora_accounts::{AccountId, Feature, Lease, Unavailable, Want};
 use aurora_chatgpt::credential::Credential;
 use aurora_chatgpt::fault::FaultKind;
+use aurora_config::Retry;
 use aurora_sdk::{Error, ErrorKind, Origin};
 
-use super::failure::{Failure, Standing, error_of_unavailable, needs_login};
+use super::failure::{Failure, Standing, error_of_unavailable, needs_login, retry_on};
 use super::{Service, decided};
-use crate::providers::{self, Brought, Visitor};
+use crate::providers::{self, Brought, Tries, Visitor};
 
 /// The wait before the service is asked again after it failed.
 const BACKOFF: Duration = Duration::from_millis(300);
@@ -20,8 +21,8 @@ const BACKOFF: Duration = Duration::from_millis(300);
 pub(super) struct Asking<'a> {
     /// Who asks.
     pub(super) visitor: &'a Visitor,
-    /// How many accounts may be tried.
-    pub(super) attempts: u32,
+    /// What may be tried again.
+    pub(super) tries: &'a Tries,
     /// The service's name of the model.
     pub(super) model: Option<&'a str>,
     /// What is used.
@@ -48,8 +49,9 @@ impl Service {
         F: Future<Output = Result<T, Failure>>,
     {
         let mut tried: Vec<AccountId> = Vec::new();
+        let started = Instant::now();
         let mut last = None;
-        let mut is_challenged = false;
+        let mut again = Again::default();
         loop {
             let mut lease = match self.lease(asking, &tried).await {
                 Ok(lease) => Arc::new(lease),
@@ -78,28 +80,27 @@ impl Service {
                 return Err(failure.into_fault(standing));
             };
             lease.settle(fault, asking.model, asking.feature);
-            tried.push(lease.id().clone());
-            let may_try = tried.len() < asking.attempts as usize;
-            let is_stuck = standing.is_external || standing.is_pinned;
-            let helps = match fault.kind {
-                FaultKind::Challenge => !std::mem::replace(&mut is_challenged, true),
-                FaultKind::ServerError => true,
-                kind => kind.is_worth_another_account(),
-            };
+            let kind = fault.kind;
+            let is_again = again.may(kind, standing, &asking.tries.retry)
+                && started.elapsed() < asking.tries.retry.budget;
             tracing::info!(
                 upstream = self.web.name,
                 account = %lease.id(),
-                kind = ?fault.kind,
-                another = may_try && helps && !is_stuck,
+                ?kind,
+                is_again,
                 "an account could not serve"
             );
-            if fault.kind == FaultKind::ServerError {
-                tokio::time::sleep(BACKOFF).await;
-            }
             let fault = failure.into_fault(standing);
-            if !may_try || !helps || is_stuck {
+            if !is_again {
                 return Err(fault);
             }
+            if kind == FaultKind::ServerError {
+                // The service's fault, not the account's: the same one may serve a moment later.
+                tokio::time::sleep(BACKOFF).await;
+            } else {
+                tried.push(lease.id().clone());
+            }
+            asking.tries.trace.attempt(&self.web.name);
             last = Some(fault);
         }
     }
@@ -149,6 +150,29 @@ impl Service {
             error,
             retry_on: (!is_stuck).then_some(aurora_config::RetryOn::RateLimit),
         }
+    }
+}
+
+/// How often a request was tried.
+#[derive(Debug, Default)]
+struct Again {
+    attempts: u32,
+    is_challenged: bool,
+}
+
+impl Again {
+    /// Whether another attempt may be made after one that failed with `kind`. A challenge is worth one other account.
+    fn may(&mut self, kind: FaultKind, standing: Standing, retry: &Retry) -> bool {
+        self.attempts += 1;
+        let helps = match kind {
+            FaultKind::Challenge => !std::mem::replace(&mut self.is_challenged, true),
+            FaultKind::ServerError => true,
+            // What is the client's own, or belongs to one account, is served by that one or not at all.
+            kind => kind.is_worth_another_account() && !standing.is_external && !standing.is_pinned,
+        };
+        helps
+            && self.attempts < retry.attempts
+            && retry_on(kind).is_some_and(|on| retry.on.contains(&on))
     }
 }
 

@@ -58,7 +58,7 @@ pub(super) async fn answer(service: &Arc<Service>, call: Call) -> Result<Answer,
     let asked = read(&body).map_err(decided)?;
     let asking = Asking {
         visitor: &call.visitor,
-        attempts: call.attempts,
+        tries: &call.tries,
         model: Some("auto"),
         feature: Feature::Speech,
         login_for: Some("speech"),

@@ -50,7 +50,7 @@ pub(super) async fn answer(service: &Arc<Service>, call: Call) -> Result<Answer,
     let language = language(form.field("language")).map_err(decided)?;
     let asking = Asking {
         visitor: &call.visitor,
-        attempts: call.attempts,
+        tries: &call.tries,
         model: None,
         feature: Feature::Transcription,
         login_for: Some("transcription"),

@@ -7,8 +7,11 @@ use std::time::Duration;
 use aurora_accounts::Lease;
 use aurora_chatgpt::fault::{Fault, FaultKind};
 use aurora_chatgpt::model::{Effort, Model};
-use aurora_chatgpt::request::{Form, Settings, continuation, conversation};
+use aurora_chatgpt::request::{
+    Form, PrepareState, Settings, continuation, conversation, init, prepare,
+};
 use aurora_chatgpt::stream::{Event, FinishReason, Handoff, StreamError, Turn, TurnOptions};
+use http::Method;
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -63,7 +66,12 @@ impl Running {
             .iter()
             .filter_map(|message| message.get("id")?.as_str().map(str::to_owned))
             .collect();
-        let ask = Ask::events(CONVERSATION, &conversation(&settings, messages), None);
+        let conduit = if web.settings.prepare {
+            announced(web, lease, &settings, &messages).await
+        } else {
+            None
+        };
+        let ask = Ask::events(CONVERSATION, &conversation(&settings, messages), conduit);
         let body = web.events(lease, ask).await?;
         let thread = settings.thread.as_ref();
         let options = TurnOptions {
@@ -219,6 +227,46 @@ impl Running {
             }
         }
     }
+}
+
+/// Announces a turn as the service's web application does; gives the token that goes with it. The turn decides, so
+/// nothing that goes wrong here matters.
+async fn announced(
+    web: &Web,
+    lease: &Lease,
+    settings: &Settings,
+    messages: &[Value],
+) -> Option<String> {
+    let last = messages.last()?;
+    let text = last
+        .get("content")
+        .and_then(|content| content.get("parts")?.as_array()?.last()?.as_str());
+    let query = last.get("id").and_then(Value::as_str).zip(text);
+    let ask = Ask::json(Method::POST, "conversation/init", &init(settings));
+    if let Err(failure) = web.value(lease, ask).await {
+        tracing::debug!(cause = ?failure, "init failed");
+    }
+    let mut conduit = None;
+    for state in [
+        PrepareState::None,
+        PrepareState::Sent,
+        PrepareState::Success,
+    ] {
+        let mut ask = Ask::json(
+            Method::POST,
+            "f/conversation/prepare",
+            &prepare(settings, state, query),
+        );
+        ask.conduit = conduit.take();
+        match web.value(lease, ask).await {
+            Ok(answer) => {
+                let token = answer.get("conduit_token").and_then(Value::as_str);
+                conduit = token.map(str::to_owned);
+            }
+            Err(failure) => tracing::debug!(cause = ?failure, "prepare failed"),
+        }
+    }
+    conduit
 }
 
 /// How a turn is asked for; `temporary` keeps it out of the history.

@@ -1,9 +1,10 @@
 //! The service's API over HTTP: which headers go to whom, and what a refusal means.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use aurora_accounts::Lease;
-use aurora_chatgpt::fault::{FaultKind, Refusal};
+use aurora_chatgpt::fault::{Fault, FaultKind, Refusal};
 use aurora_config::{ChatGptWeb, Timeouts, Upstream};
 use aurora_sdk::{Body, Error};
 use bytes::{Bytes, BytesMut};
@@ -15,7 +16,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::failure::Failure;
-use crate::providers::{Answer, Chunks, Fault};
+use crate::providers::{Answer, Chunks};
 use crate::upstream::client::{Client, Needs, Socket};
 
 /// The largest JSON answer that is read: saved conversations hold everything that was said.
@@ -38,6 +39,8 @@ pub(super) struct Web {
     pub(super) settings: ChatGptWeb,
     /// Its clocks.
     pub(super) timeouts: Timeouts,
+    /// How often a challenge was demanded.
+    challenges: AtomicU64,
     client: Client,
 }
 
@@ -108,6 +111,7 @@ impl Web {
             name: name.to_owned(),
             settings: settings.clone(),
             timeouts: upstream.timeouts.clone(),
+            challenges: AtomicU64::new(0),
             client: Client::new(needs, upstream.proxy.as_ref(), &upstream.timeouts)?,
         })
     }
@@ -229,6 +233,7 @@ impl Web {
             body: &body,
         }
         .classify();
+        self.count(&fault);
         tracing::warn!(
             upstream = self.name,
             status = status.as_u16(),
@@ -239,6 +244,18 @@ impl Web {
             "the ChatGPT service refused"
         );
         Failure::Service(fault)
+    }
+
+    /// Counts challenges, which an operator must see.
+    pub(super) fn count(&self, fault: &Fault) {
+        if fault.kind == FaultKind::Challenge {
+            self.challenges.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// How often a challenge was demanded since the start.
+    pub(super) fn challenges(&self) -> u64 {
+        self.challenges.load(Ordering::Relaxed)
     }
 
     /// Reads a body of at most `max` bytes, with the upstream's idle clock.
@@ -271,7 +288,7 @@ pub(super) async fn next_chunk(
 
 /// 504: nothing came for too long.
 pub(super) fn silent() -> Failure {
-    Failure::Transport(Fault::Judged {
+    Failure::Transport(crate::providers::Fault::Judged {
         error: Error::new(
             aurora_sdk::ErrorKind::GatewayTimeout,
             aurora_sdk::Origin::Upstream,

@@ -180,6 +180,7 @@ fn chatgpt_web(base_url: Option<Url>, raw: &raw::Upstream) -> Option<ChatGptWeb>
         base_url: base_url.or_else(|| Url::parse(CHATGPT_BASE_URL).ok())?,
         max_continue: raw.max_continue?,
         history: raw.history?,
+        prepare: raw.prepare?,
         tool_calling: raw.tool_calling?,
         refusal_retries: raw.refusal_retries?,
         oauth_url: url(&raw.oauth_url)?,

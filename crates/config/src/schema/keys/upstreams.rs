@@ -124,6 +124,13 @@ pub(super) static UPSTREAM: Section = section(&[
     )
     .or("false")
     .only(CHATGPT),
+    key(
+        "prepare",
+        Kind::Bool,
+        "Announce each turn to the service before it is sent, as its web application does; failures are ignored.",
+    )
+    .or("false")
+    .only(CHATGPT),
     key("tool_calling", Kind::Bool, "Emulate tool calls in text.")
         .or("true")
         .only(CHATGPT),
