@@ -163,20 +163,8 @@ async fn tokens_of_clients_can_be_switched_off() {
     assert!(web.requests().is_empty());
 }
 
-#[tokio::test]
-async fn a_device_can_chat_and_nothing_else() {
-    let (setup, _) = started("").await;
-    let device = setup.web.device();
-    let (status, ..) = setup
-        .ask_as(&[("authorization", &format!("Bearer {device}"))])
-        .await;
-    assert_eq!(status, 200);
-    let turn = setup.web.turns().pop().unwrap();
-    assert!(turn.path.starts_with("/backend-anon/"), "{}", turn.path);
-    assert_eq!(turn.header("oai-device-id"), Some(device.as_str()));
-    assert_eq!(turn.header("authorization"), None);
-
-    let sent = setup.web.requests().len();
+/// What a device account cannot do, and the word for it.
+fn beyond_devices(setup: &Setup) -> Vec<(reqwest::RequestBuilder, &'static str)> {
     let tools = json!([{"type": "function", "function": {"name": "f", "parameters": {}}}]);
     let picture =
         json!([{"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}]);
@@ -198,7 +186,7 @@ async fn a_device_can_chat_and_nothing_else() {
             .body(body)
     };
     let png = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR4nGNgYGBgAAAABQABh6FO1AAAAABJRU5ErkJggg==";
-    let table = [
+    vec![
         (
             post(
                 "/v1/chat/completions",
@@ -228,8 +216,24 @@ async fn a_device_can_chat_and_nothing_else() {
         (post("/v1/audio/speech", json!({"input": "x"})), "speech"),
         (form_to("/v1/audio/transcriptions"), "transcription"),
         (form_to("/v1/files"), "file upload"),
-    ];
-    for (request, feature) in table {
+    ]
+}
+
+#[tokio::test]
+async fn a_device_can_chat_and_nothing_else() {
+    let (setup, _) = started("").await;
+    let device = setup.web.device();
+    let (status, ..) = setup
+        .ask_as(&[("authorization", &format!("Bearer {device}"))])
+        .await;
+    assert_eq!(status, 200);
+    let turn = setup.web.turns().pop().unwrap();
+    assert!(turn.path.starts_with("/backend-anon/"), "{}", turn.path);
+    assert_eq!(turn.header("oai-device-id"), Some(device.as_str()));
+    assert_eq!(turn.header("authorization"), None);
+
+    let sent = setup.web.requests().len();
+    for (request, feature) in beyond_devices(&setup) {
         let refused = refusal(request.bearer_auth(&device).send().await.unwrap()).await;
         assert_eq!(
             (refused.status, refused.code.as_str()),

@@ -171,7 +171,6 @@ async fn traffic(setup: Arc<Setup>, stop: Arc<AtomicBool>, failed: Arc<AtomicUsi
         let told = setup.chat(asking("hi", served % 2 == 0)).await;
         if told.status != 200 || !told.is_whole {
             failed.fetch_add(1, Ordering::Relaxed);
-            eprintln!("failed: {told:?}");
         }
         served += 1;
     }
