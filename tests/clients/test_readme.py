@@ -38,6 +38,18 @@ def test_every_curl_example_says_what_it_answers():
     assert sum("curl" in block for block in blocks) == len(EXAMPLES) >= 15
 
 
+def test_the_chinese_readme_has_the_same_lines():
+    chinese = (ROOT / "README.zh-CN.md").read_text()
+    assert re.findall(r"<!-- answers: (.*?) -->\n```sh\n(.*?)```", chinese, flags=re.S) == EXAMPLES
+
+
+@pytest.mark.parametrize(("path", "twin"), [("docs/api.md", "docs/api.zh-CN.md")])
+def test_the_chinese_documents_have_the_same_commands(path, twin):
+    blocks = [re.findall(r"```(?:sh|text)\n(.*?)```", (ROOT / name).read_text(), flags=re.S) for name in (path, twin)]
+    commands = [[block for block in found if "curl" in block] for found in blocks]
+    assert commands[0] == commands[1] and len(commands[0]) >= 8
+
+
 @pytest.mark.parametrize(("answer", "command"), EXAMPLES, ids=[str(i) for i in range(len(EXAMPLES))])
 def test_a_curl_example_answers(shipped, answer, command):
     folder, addresses = shipped
