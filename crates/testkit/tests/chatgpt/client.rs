@@ -83,7 +83,12 @@ pub(crate) fn http() -> reqwest::Client {
     rustls::crypto::ring::default_provider()
         .install_default()
         .unwrap_or_default();
-    reqwest::Client::builder().no_proxy().build().unwrap()
+    // Compressed bodies are looked at as they are, whatever features others ask of the library.
+    reqwest::Client::builder()
+        .no_proxy()
+        .no_gzip()
+        .build()
+        .unwrap()
 }
 
 pub(crate) async fn said(response: Response) -> Said {
