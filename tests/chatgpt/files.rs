@@ -222,12 +222,13 @@ async fn each_step_that_fails_is_told() {
 
     setup.web.fault(
         "POST /files/*/uploaded",
-        Fault::status(500, &json!({"detail": "oops"})),
+        Fault::status(500, &json!({"detail": "oops"})).always(),
     );
     assert_eq!(
         setup.refused_upload(b"x").await.code,
         "upstream_server_error"
     );
+    setup.web.clear_faults();
 
     let limit = json!({"detail": {"message": "You've hit your file upload limit.", "code": "file_upload_limit", "clears_in": 10800}});
     setup.web.fault("POST /files", Fault::status(429, &limit));
