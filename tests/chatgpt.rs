@@ -11,6 +11,7 @@ mod handoff;
 mod image_streams;
 mod images;
 mod pool;
+mod proxied;
 mod raw;
 mod secrets;
 mod sessions;

@@ -79,7 +79,8 @@ async fn silence(mut socket: TcpStream) -> std::io::Result<()> {
 
 /// Writes the request down.
 fn record(shared: &Shared, host: Host, raw: fake::Recorded) -> Recorded {
-    let (path, query) = raw.target.split_once('?').unwrap_or((&raw.target, ""));
+    let target = origin_form(&raw.target);
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let host = if path.starts_with("/p7/ws/") && host == Host::Service {
         Host::Websocket
     } else {
@@ -240,4 +241,13 @@ fn telling(
         ("POST", ["attributions"]) => catalog::attributions(request),
         _ => Err(Plain::not_found()),
     }
+}
+
+/// A target without scheme and host, which it has behind a proxy (RFC 9112 section 3.2.2).
+fn origin_form(target: &str) -> &str {
+    let Some(rest) = target.strip_prefix("http://") else {
+        return target;
+    };
+    let path = rest.find('/').and_then(|at| rest.get(at..));
+    path.unwrap_or("/")
 }
