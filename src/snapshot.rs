@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use aurora_accounts::AccountPool;
+use aurora_accounts::{AccountPool, Notice};
 use aurora_config::{Config, Loaded, RouteTable};
 use aurora_sdk::Handler;
 use aurora_tokens::TokenPool;
@@ -45,7 +45,7 @@ pub(crate) struct Snapshot {
     /// ChatGPT accounts, by the name of their tokens.
     pub(crate) accounts: BTreeMap<String, Arc<AccountPool>>,
     /// What there is to say about the account files.
-    pub(crate) notices: Vec<String>,
+    pub(crate) notices: Vec<Notice>,
     /// Exchanges of tokens under way; shutdown waits for them.
     pub(crate) exchanges: TaskTracker,
     /// Generated pictures.

@@ -5,6 +5,7 @@ mod chat;
 mod edits;
 mod endings;
 mod errors;
+mod fetched;
 mod files;
 mod forms;
 mod handoff;

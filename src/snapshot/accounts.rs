@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aurora_accounts::{AccountPool, FileText, Kind, PoolSettings, Strategy};
+use aurora_accounts::{AccountPool, FileText, Kind, Notice, PoolSettings, Strategy};
 use aurora_config::{AccountKind, Config, TokenSource, Tokens};
 use tokio_util::task::TaskTracker;
 
@@ -15,7 +15,7 @@ pub(super) fn pools(
     config: &Config,
     previous: Option<&Snapshot>,
     exchanges: &TaskTracker,
-) -> (BTreeMap<String, Arc<AccountPool>>, Vec<String>) {
+) -> (BTreeMap<String, Arc<AccountPool>>, Vec<Notice>) {
     let (mut pools, mut all) = (BTreeMap::new(), Vec::new());
     for (name, tokens) in &config.tokens {
         let TokenSource::ChatGpt { files } = &tokens.source else {
@@ -37,7 +37,7 @@ pub(super) fn pools(
             files,
             settings(tokens, exchanges),
         );
-        all.extend(notices.iter().map(ToString::to_string));
+        all.extend(notices);
         pools.insert(name.clone(), Arc::new(pool));
     }
     (pools, all)
@@ -72,11 +72,16 @@ pub(super) fn defaults(exchanges: &TaskTracker) -> PoolSettings {
 }
 
 /// Writes to the log what is new about the files.
-pub(super) fn tell(notices: &[String], previous: Option<&Snapshot>) {
+pub(super) fn tell(notices: &[Notice], previous: Option<&Snapshot>) {
     let known = previous.map(|previous| previous.notices.as_slice());
     for notice in notices {
         if !known.is_some_and(|known| known.contains(notice)) {
-            tracing::info!(notice, "account file");
+            let told = notice.to_string();
+            if notice.is_warning {
+                tracing::warn!(notice = told, "account file");
+            } else {
+                tracing::info!(notice = told, "account file");
+            }
         }
     }
 }
