@@ -11,6 +11,7 @@ use bytes::Bytes;
 use futures_core::Stream;
 use http::{HeaderMap, Method, StatusCode};
 use secrecy::SecretString;
+use std::any::Any;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -126,7 +127,7 @@ pub(crate) enum Fault {
 }
 
 /// Speaks one upstream's protocol.
-pub(crate) trait Provider: Send + Sync + fmt::Debug {
+pub(crate) trait Provider: Any + Send + Sync + fmt::Debug {
     /// Whether the upstream speaks the client's API for `operation`.
     fn native(&self, operation: Operation) -> bool;
 
@@ -141,10 +142,5 @@ pub(crate) trait Provider: Send + Sync + fmt::Debug {
     /// How often the upstream demanded a browser challenge since the start, as far as the provider knows.
     fn challenges(&self) -> u64 {
         0
-    }
-
-    /// The provider of ChatGPT accounts, if it is that: a new one takes over its connections.
-    fn chatgpt(&self) -> Option<&chatgpt::ChatGptProvider> {
-        None
     }
 }

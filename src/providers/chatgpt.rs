@@ -6,6 +6,7 @@
 mod answer;
 mod auth;
 mod chat;
+mod content;
 mod failure;
 mod files;
 mod handoff;
@@ -166,10 +167,6 @@ impl Provider for ChatGptProvider {
 
     fn forward(&self, call: Call) -> BoxFuture<'_, Result<Answer, Fault>> {
         Box::pin(self.answer(call))
-    }
-
-    fn chatgpt(&self) -> Option<&ChatGptProvider> {
-        Some(self)
     }
 
     fn challenges(&self) -> u64 {

@@ -1,5 +1,6 @@
 //! Compiles a config into a snapshot: everything that may fail, before anything is changed.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -222,7 +223,10 @@ fn provider(
                 gallery: Arc::clone(around.gallery),
             };
             // The accounts may have changed: only connections carry over.
-            let before = same.and_then(|before| before.provider.chatgpt());
+            let before = same.and_then(|before| {
+                let provider: &dyn Any = before.provider.as_ref();
+                provider.downcast_ref()
+            });
             let provider = ChatGptProvider::new(web, settings, around, before)?;
             Ok(Arc::new(provider))
         }

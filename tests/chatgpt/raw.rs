@@ -154,7 +154,7 @@ async fn a_file_leads_to_its_account_also_after_a_restart() {
         );
         aurora(&data).file("access_tokens.txt", &lines).start()
     };
-    let first = Setup {
+    let mut first = Setup {
         aurora: start().await,
         web: web.clone(),
     };
@@ -166,7 +166,9 @@ async fn a_file_leads_to_its_account_also_after_a_restart() {
     let id = file["id"].as_str().unwrap().to_owned();
     let owner = web.calls("POST /files").pop().unwrap().account;
     let ask = json!({"messages": [{"role": "user", "content": [{"type": "input_file", "file_id": id}, {"type": "text", "text": "?"}]}]});
-    drop(first);
+    // The state file is one process's at a time.
+    first.aurora.signal("TERM").await;
+    first.aurora.wait_for_exit().await;
 
     let second = Setup {
         aurora: start().await,

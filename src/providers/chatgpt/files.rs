@@ -4,28 +4,22 @@ use std::sync::Arc;
 
 use aurora_accounts::{Feature, Lease};
 use aurora_chatgpt::request::Attachment;
-use aurora_chatgpt::upload::{is_file_id, type_by_name};
-use aurora_sdk::{Error, ErrorKind, Origin};
+use aurora_sdk::Error;
 use http::Method;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use serde_json::{Value, json};
 
-use super::failure::Failure;
-use super::images::download;
+use super::content::{download, not_found};
 use super::pins::FileRecord;
-use super::references::{dimensions, picture_type};
+use super::references::of_spooled;
 use super::serving::Asking;
 use super::stamp::seconds;
-use super::upload::{Content, Upload};
 use super::{Service, decided, json_answer};
 use crate::providers::{Answer, Call, Fault, Tries, Visitor};
-use crate::spool::{Spooled, SpooledFile, beginning};
+use crate::spool::Spooled;
 
 /// The largest file, bytes: the service's own limit.
 const MAX_FILE: u64 = 512 << 20;
-
-/// How much of a picture is read for its size in pixels.
-const HEADER_BYTES: u64 = 512 << 10;
 
 /// Answers `files`, `files/{id}` and `files/{id}/content`.
 pub(super) async fn answer(service: &Arc<Service>, call: Call) -> Result<Answer, Fault> {
@@ -93,37 +87,6 @@ fn record(attachment: Attachment, lease: &Lease, visitor: &Visitor, purpose: &st
         purpose: purpose.to_owned(),
         created_at: seconds(),
     }
-}
-
-/// An upload of a file on disk. Its type: what the form says, else what its first bytes or its name say.
-pub(super) async fn of_spooled(file: &SpooledFile) -> Result<Upload, Error> {
-    if file.size == 0 {
-        return Err(Error::invalid("empty_file", "file", "the file is empty"));
-    }
-    let head = beginning(file.path(), HEADER_BYTES).await?;
-    let sniffed = picture_type(&head);
-    let said = file
-        .content_type
-        .clone()
-        .filter(|kind| kind != "application/octet-stream");
-    let by_name = file.name.as_deref().and_then(type_by_name);
-    // What looks like a picture is one, whatever it is called: the service wants its size.
-    let mime_type = sniffed
-        .map(str::to_owned)
-        .or(said)
-        .or(by_name.map(str::to_owned))
-        .unwrap_or_else(|| "application/octet-stream".to_owned());
-    let extension = mime_type.rsplit('/').next().unwrap_or("bin");
-    Ok(Upload {
-        name: file
-            .name
-            .clone()
-            .unwrap_or_else(|| format!("file-{}.{extension}", file.size)),
-        size: file.size,
-        dimensions: sniffed.and_then(|_| dimensions(&head)),
-        content: Content::Disk(file.path().to_owned()),
-        mime_type,
-    })
 }
 
 async fn find(service: &Service, owner: &str, id: &str) -> Result<FileRecord, Error> {
@@ -194,25 +157,4 @@ fn file_object(record: &FileRecord) -> Value {
         object.insert("library_file_id".to_owned(), id.as_str().into());
     }
     object
-}
-
-fn not_found(what: &str) -> Error {
-    Error::new(
-        ErrorKind::NotFound,
-        Origin::Downstream,
-        "not_found",
-        format!("{what} does not exist here"),
-    )
-}
-
-/// A part of a path that is an id of the service's, and nothing that leads elsewhere.
-pub(super) fn checked_id(id: &str) -> Result<&str, Failure> {
-    let is_plain = !id.is_empty()
-        && id
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
-    if is_plain || is_file_id(id) {
-        return Ok(id);
-    }
-    Err(Failure::Decided(not_found("this id")))
 }

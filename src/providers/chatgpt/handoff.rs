@@ -12,8 +12,8 @@ use futures_util::stream;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::content::checked_id;
 use super::failure::Failure;
-use super::files::checked_id;
 use super::web::{Ask, Web};
 use super::websocket;
 use crate::providers::{Chunks, Fault};

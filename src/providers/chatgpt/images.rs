@@ -5,7 +5,7 @@ mod made;
 mod outcome;
 mod streamed;
 
-pub(super) use made::{download, markdown};
+pub(super) use made::markdown;
 pub(super) use outcome::awaited;
 
 use std::sync::Arc;

@@ -12,9 +12,13 @@ use bytes::Bytes;
 use super::Service;
 use super::failure::Failure;
 use super::upload::{Content, Upload};
+use crate::spool::{SpooledFile, beginning};
 
 /// The largest picture that is fetched from a URL, bytes.
 const MAX_FETCHED: usize = 20 << 20;
+
+/// How much of a picture is read for its size in pixels.
+const HEADER_BYTES: u64 = 512 << 10;
 
 /// Base64 with or without padding.
 const LENIENT: GeneralPurpose = GeneralPurpose::new(
@@ -97,6 +101,37 @@ async fn attachment(
         }
     };
     upload.send(&service.web, lease).await
+}
+
+/// An upload of a file on disk. Its type: what the form says, else what its first bytes or its name say.
+pub(super) async fn of_spooled(file: &SpooledFile) -> Result<Upload, Error> {
+    if file.size == 0 {
+        return Err(Error::invalid("empty_file", "file", "the file is empty"));
+    }
+    let head = beginning(file.path(), HEADER_BYTES).await?;
+    let sniffed = picture_type(&head);
+    let said = file
+        .content_type
+        .clone()
+        .filter(|kind| kind != "application/octet-stream");
+    let by_name = file.name.as_deref().and_then(type_by_name);
+    // What looks like a picture is one, whatever it is called: the service wants its size.
+    let mime_type = sniffed
+        .map(str::to_owned)
+        .or(said)
+        .or(by_name.map(str::to_owned))
+        .unwrap_or_else(|| "application/octet-stream".to_owned());
+    let extension = mime_type.rsplit('/').next().unwrap_or("bin");
+    Ok(Upload {
+        name: file
+            .name
+            .clone()
+            .unwrap_or_else(|| format!("file-{}.{extension}", file.size)),
+        size: file.size,
+        dimensions: sniffed.and_then(|_| dimensions(&head)),
+        content: Content::Disk(file.path().to_owned()),
+        mime_type,
+    })
 }
 
 /// The file in a `data:` URL.

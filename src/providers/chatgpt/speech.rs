@@ -17,8 +17,8 @@ use http::{HeaderMap, Method, StatusCode};
 use serde_json::{Map, Value, json};
 use url::Url;
 
+use super::content::checked_id;
 use super::failure::Failure;
-use super::files::checked_id;
 use super::serving::Asking;
 use super::stamp::{message_id, now};
 use super::turn::{Running, Step, failed, turn_settings, unexpected};

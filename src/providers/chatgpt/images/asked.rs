@@ -6,8 +6,7 @@ use http::header::CONTENT_TYPE;
 use serde_json::{Map, Value};
 
 use super::super::Service;
-use super::super::files::of_spooled;
-use super::super::references::{base64, decode, of_bytes};
+use super::super::references::{base64, decode, of_bytes, of_spooled};
 use super::super::upload::{Content, Upload};
 use super::super::words::{missing, wrong};
 use crate::providers::Call;

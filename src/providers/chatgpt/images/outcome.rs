@@ -13,8 +13,8 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::super::Service;
+use super::super::content::checked_id;
 use super::super::failure::Failure;
-use super::super::files::checked_id;
 use super::super::turn::{Running, Step, unexpected};
 use super::super::web::{Ask, Web};
 use super::super::websocket::Connection;
