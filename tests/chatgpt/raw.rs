@@ -308,3 +308,40 @@ async fn exchanges_that_fail_for_now_say_so() {
     );
     assert!(refused.retry_after.is_some());
 }
+
+#[tokio::test]
+async fn a_conversation_of_one_client_does_not_exist_for_another() {
+    let web = FakeChatGpt::start().await;
+    let keys = format!("[auth]\nkeys = [\"sk-1\", \"sk-2\"]\n{}", config(&web, ""));
+    let builder = aurora(&keys).file("access_tokens.txt", web.account("alice"));
+    let aurora = builder.start().await;
+    let post =
+        |key: &'static str, body: &Value| aurora.post(CONVERSATION, body).bearer_auth(key).send();
+    let first = post("sk-1", &raw("one", false))
+        .await
+        .unwrap()
+        .text()
+        .await
+        .unwrap();
+    let id = conversation(&first);
+    let mut next = raw("more", false);
+    next["messages"][0]["id"] = uuid(2).into();
+    next["parent_message_id"] = web.conversation(&id)["current_node"].clone();
+    next["conversation_id"] = id.as_str().into();
+
+    let refused = refusal(post("sk-2", &next).await.unwrap()).await;
+    assert_eq!(
+        (refused.status, refused.code.as_str()),
+        (404, "conversation_not_found")
+    );
+    let look = |key: &'static str| {
+        aurora
+            .get(&format!("/backend-api/conversation/{id}"))
+            .bearer_auth(key)
+            .send()
+    };
+    assert_eq!(look("sk-2").await.unwrap().status(), 404);
+    assert_eq!(look("sk-1").await.unwrap().status(), 200);
+
+    assert_eq!(post("sk-1", &next).await.unwrap().status(), 200);
+}

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use aurora_accounts::AccountId;
 use aurora_chatgpt::request::Attachment;
 use aurora_sdk::{Error, State as _};
 use serde::{Deserialize, Serialize};
@@ -48,6 +47,15 @@ pub(super) struct FileRecord {
     pub(super) created_at: u64,
 }
 
+/// A conversation of the passthrough.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct ConversationRecord {
+    /// The account that holds it.
+    pub(super) account: String,
+    /// The client that began it.
+    pub(super) owner: String,
+}
+
 impl FileRecord {
     /// The file as messages name it.
     pub(super) fn attachment(&self) -> Attachment {
@@ -86,21 +94,19 @@ impl Pins {
         self.store.put(key, bytes.into(), keep).await
     }
 
-    /// The account of a conversation.
-    pub(super) async fn conversation(&self, id: &str) -> Result<Option<AccountId>, Error> {
-        let account: Option<String> = self.read(&self.key("conversation", id)).await?;
-        Ok(account.and_then(|account| account.parse().ok()))
+    /// Whose a conversation is, where that is known.
+    pub(super) async fn conversation(&self, id: &str) -> Result<Option<ConversationRecord>, Error> {
+        self.read(&self.key("conversation", id)).await
     }
 
     /// Remembers whose a conversation is.
     pub(super) async fn keep_conversation(
         &self,
         id: &str,
-        account: &AccountId,
+        record: &ConversationRecord,
     ) -> Result<(), Error> {
         let key = self.key("conversation", id);
-        self.write(&key, &account.to_string(), KEEP_CONVERSATIONS)
-            .await
+        self.write(&key, record, KEEP_CONVERSATIONS).await
     }
 
     /// A file that `owner` uploaded.

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use aurora_accounts::{AccountId, Feature, Lease};
 use aurora_chatgpt::fault::{FaultKind, Refusal};
-use aurora_sdk::Body;
+use aurora_sdk::{Body, Error, ErrorKind, Origin};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
@@ -12,6 +12,7 @@ use http::{HeaderMap, Method, StatusCode};
 use serde::Deserialize;
 
 use super::failure::Failure;
+use super::pins::ConversationRecord;
 use super::serving::Asking;
 use super::web::Ask;
 use super::{Service, decided};
@@ -88,7 +89,7 @@ pub(super) async fn answer(service: &Arc<Service>, call: Call) -> Result<Answer,
         }
     };
     match service.with_account(&asking, attempt).await {
-        Ok((answer, lease)) => Ok(passed(service, answer, lease)),
+        Ok((answer, lease)) => Ok(passed(service, answer, lease, &call.visitor.owner)),
         Err(fault) => {
             let raw = refused.into_inner().unwrap_or_else(PoisonError::into_inner);
             match raw {
@@ -112,10 +113,25 @@ async fn pinned(
 ) -> Result<Option<AccountId>, Fault> {
     let named = serde_json::from_slice::<Peek>(body).unwrap_or_default();
     let conversation = named.conversation_id.or_else(|| in_path(path));
-    match (&conversation, &visitor.brought) {
-        (Some(id), Brought::Nothing) => service.pins.conversation(id).await.map_err(decided),
-        _ => Ok(None),
+    let (Some(id), Brought::Nothing) = (&conversation, &visitor.brought) else {
+        return Ok(None);
+    };
+    match service.pins.conversation(id).await.map_err(decided)? {
+        Some(record) if *record.owner != *visitor.owner => Err(decided(somebody_elses())),
+        Some(record) => Ok(record.account.parse().ok()),
+        None => Ok(None),
     }
+}
+
+/// 404, as for a conversation that does not exist: clients share accounts, not what they say to them.
+fn somebody_elses() -> Error {
+    Error::new(
+        ErrorKind::NotFound,
+        Origin::Downstream,
+        "conversation_not_found",
+        "there is no such conversation here",
+    )
+    .with_param("conversation_id")
 }
 
 fn accept(headers: &HeaderMap, is_turn: bool) -> &'static str {
@@ -178,7 +194,7 @@ fn as_it_was(refused: Refused) -> Answer {
 }
 
 /// The answer with its turn held to the end, and its conversation remembered as this account's.
-fn passed(service: &Arc<Service>, answer: Answer, lease: Arc<Lease>) -> Answer {
+fn passed(service: &Arc<Service>, answer: Answer, lease: Arc<Lease>, owner: &str) -> Answer {
     let is_stream = answer
         .headers
         .get(CONTENT_TYPE)
@@ -186,7 +202,10 @@ fn passed(service: &Arc<Service>, answer: Answer, lease: Arc<Lease>) -> Answer {
         .is_some_and(|kind| kind.starts_with(b"text/event-stream"));
     let look = Look {
         service: Arc::clone(service),
-        account: lease.id().clone(),
+        record: ConversationRecord {
+            account: lease.id().to_string(),
+            owner: owner.to_owned(),
+        },
         seen: Vec::new(),
         over: !is_stream || lease.is_external(),
     };
@@ -211,7 +230,7 @@ fn passed(service: &Arc<Service>, answer: Answer, lease: Arc<Lease>) -> Answer {
 /// Looks for the conversation in the beginning of a stream.
 struct Look {
     service: Arc<Service>,
-    account: AccountId,
+    record: ConversationRecord,
     seen: Vec<u8>,
     over: bool,
 }
@@ -228,7 +247,7 @@ impl Look {
         };
         self.over = true;
         self.seen = Vec::new();
-        let kept = self.service.pins.keep_conversation(&id, &self.account);
+        let kept = self.service.pins.keep_conversation(&id, &self.record);
         if let Err(error) = kept.await {
             tracing::warn!(%error, "it is not remembered whose a conversation is");
         }
