@@ -87,6 +87,12 @@ async fn errors_come_as_the_service_gave_them_but_no_challenge_page() {
             assert!(status >= 400 && !is_ours, "{name}: {status} {text}");
         }
     }
+    let odd = r#"{"detail": {"message": "odd",  "code": "odd_code", "x": [1, null]}}"#;
+    setup.web.reply(Reply::status(418, "application/json", odd));
+    let response = setup.post(CONVERSATION, &raw("x", true)).await;
+    assert_eq!(response.status(), 418);
+    assert_eq!(response.headers()["content-type"], "application/json");
+    assert_eq!(response.text().await.unwrap(), odd, "to the byte");
     let invalid = json!({"action": "next"});
     let response = setup.post(CONVERSATION, &invalid).await;
     assert_eq!(response.status(), 422, "the service's own validation");

@@ -119,6 +119,14 @@ async fn nothing_comes_out(format: &str) {
     let mut seen = everything(&setup, &format!("Bearer {KEY}")).await;
     seen.push_str(&everything(&setup, &format!("Bearer {KEY} {client}")).await);
     seen.push_str(&everything(&setup, &format!("Bearer {KEY} {theirs}")).await);
+    // Over the websocket, too.
+    setup
+        .web
+        .reply(Reply::handoff("Elsewhere.").resume_status(404));
+    let thinking = setup
+        .aurora
+        .post("/v1/chat/completions", &asking("think", true));
+    seen.push_str(&all(thinking.bearer_auth(KEY)).await);
     seen.push_str(&failures(&setup, (&client, &secrets[1])).await);
     for (path, body) in [
         ("/auth/refresh", json!({"refresh_token": "rt_hunter2"})),
@@ -165,7 +173,12 @@ fn foreign_hosts_learn_nothing(setup: &Setup, secrets: &[String]) {
         .iter()
         .filter(|request| request.host != Host::Service)
         .collect();
-    assert!(foreign.len() > 5, "{}", foreign.len());
+    for host in [Host::Blob, Host::Websocket] {
+        assert!(
+            foreign.iter().any(|request| request.host == host),
+            "{host:?}"
+        );
+    }
     for request in foreign {
         for header in [
             "authorization",
