@@ -19,6 +19,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
+use crate::keeper::Leftovers;
 use crate::store::ScopedStore;
 
 /// Where pictures are shown.
@@ -32,6 +33,9 @@ const KEEP_KEY: Duration = Duration::from_hours(24 * 365);
 
 /// All pictures together, bytes; the oldest go first.
 const MAX_TOTAL: u64 = 1 << 30;
+
+/// How the name of a picture begins that is not complete.
+const UNFINISHED: &str = ".aurora-new-";
 
 /// Pieces in which a picture is sent.
 const PIECE: usize = 64 * 1024;
@@ -85,7 +89,7 @@ impl Gallery {
         let (folder, kept_as) = (self.folder.clone(), self.folder.join(&name));
         let begun = tokio::task::spawn_blocking(move || {
             std::fs::create_dir_all(&folder)?;
-            tempfile::NamedTempFile::with_prefix_in(".new-", &folder)
+            tempfile::NamedTempFile::with_prefix_in(UNFINISHED, &folder)
         });
         let (file, path) = begun
             .await
@@ -174,11 +178,13 @@ impl Gallery {
         })
     }
 
-    /// Removes what is too old or too much. Runs now and then, off the async threads.
-    pub(crate) async fn sweep(&self) {
-        let folder = self.folder.clone();
-        if let Err(error) = tokio::task::spawn_blocking(move || sweep(&folder)).await {
-            tracing::warn!(%error, "the pictures could not be looked through");
+    /// What of its folder goes when it is too old or too much.
+    pub(crate) fn leftovers(&self) -> Leftovers {
+        Leftovers {
+            folder: self.folder.clone(),
+            is_ours,
+            keep: KEEP,
+            max_total: MAX_TOTAL,
         }
     }
 
@@ -228,29 +234,16 @@ impl NewPicture {
     }
 }
 
-fn sweep(folder: &Path) {
-    // No folder: nothing was ever kept.
-    let Ok(entries) = std::fs::read_dir(folder) else {
-        return;
-    };
-    let mut files: Vec<(SystemTime, u64, PathBuf)> = entries
-        .filter_map(|entry| {
-            let entry = entry.ok()?;
-            let metadata = entry.metadata().ok()?;
-            Some((metadata.modified().ok()?, metadata.len(), entry.path()))
-        })
-        .collect();
-    files.sort_by_key(|(modified, _, _)| std::cmp::Reverse(*modified));
-    let (now, mut total) = (SystemTime::now(), 0);
-    for (modified, length, path) in files {
-        total += length;
-        let age = now.duration_since(modified).unwrap_or_default();
-        if (age > KEEP || total > MAX_TOTAL)
-            && let Err(error) = std::fs::remove_file(&path)
-        {
-            tracing::warn!(path = %path.display(), %error, "an old picture stays");
-        }
+/// A name that this gallery gives: the folder may hold an operator's own pictures, too.
+fn is_ours(name: &str) -> bool {
+    if name.starts_with(UNFINISHED) {
+        return true;
     }
+    let Some((stem, extension)) = name.rsplit_once('.') else {
+        return false;
+    };
+    let is_id = stem.len() == 32 && stem.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_id && TYPES.iter().any(|(known, _)| *known == extension)
 }
 
 fn invalid_link() -> Error {
@@ -342,5 +335,19 @@ mod tests {
             0
         );
         assert!(gallery.begin("text/html").await.is_err());
+    }
+
+    #[test]
+    fn names_that_others_gave_are_not_ours() {
+        for name in [
+            "holiday.png",
+            "0123.png",
+            "a.b",
+            "noext",
+            &format!("{}.txt", "a".repeat(32)),
+        ] {
+            assert!(!is_ours(name), "{name}");
+        }
+        assert!(is_ours(&format!("{}.png", "0a".repeat(16))) && is_ours(".aurora-new-x"));
     }
 }

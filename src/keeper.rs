@@ -1,17 +1,32 @@
-//! Looks after what must not wait for a request: tokens that expire, pictures that are too old.
+//! Looks after what must not wait for a request: tokens that expire, files of ours that are too old.
 
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::shared::Shared;
+use crate::spool;
 
 /// How often upstreams are tended.
 const ROUND: Duration = Duration::from_secs(15);
 
 /// How often what is kept on disk is looked through.
 const SWEEP: Duration = Duration::from_mins(10);
+
+/// Files of ours in a folder that may hold others, which are never touched.
+#[derive(Debug)]
+pub(crate) struct Leftovers {
+    /// The folder; it need not be there.
+    pub(crate) folder: PathBuf,
+    /// Whether a file of that name is ours.
+    pub(crate) is_ours: fn(&str) -> bool,
+    /// How long a file stays.
+    pub(crate) keep: Duration,
+    /// All of them together, bytes; the oldest go first.
+    pub(crate) max_total: u64,
+}
 
 /// Runs until the gateway drains.
 pub(crate) async fn run(shared: Arc<Shared>) {
@@ -29,7 +44,95 @@ pub(crate) async fn run(shared: Arc<Shared>) {
         }
         if swept.is_none_or(|at| at.elapsed() >= SWEEP) {
             swept = Some(Instant::now());
-            snapshot.gallery.sweep().await;
+            let data_dir = &snapshot.config().server.data_dir;
+            let all = [snapshot.gallery.leftovers(), spool::leftovers(data_dir)];
+            let sweeping =
+                tokio::task::spawn_blocking(move || all.iter().for_each(Leftovers::sweep));
+            if let Err(error) = sweeping.await {
+                tracing::warn!(%error, "old files could not be looked through");
+            }
         }
+    }
+}
+
+impl Leftovers {
+    /// Removes what is too old or too much.
+    fn sweep(&self) {
+        // No folder: nothing was ever kept.
+        let Ok(entries) = std::fs::read_dir(&self.folder) else {
+            return;
+        };
+        let mut files: Vec<(SystemTime, u64, PathBuf)> = entries
+            .filter_map(|entry| {
+                let entry = entry.ok()?;
+                let is_ours = entry.file_name().to_str().is_some_and(self.is_ours);
+                let metadata = entry
+                    .metadata()
+                    .ok()
+                    .filter(|found| is_ours && found.is_file())?;
+                Some((metadata.modified().ok()?, metadata.len(), entry.path()))
+            })
+            .collect();
+        files.sort_by_key(|(modified, _, _)| std::cmp::Reverse(*modified));
+        let (now, mut total) = (SystemTime::now(), 0_u64);
+        for (modified, length, path) in files {
+            total = total.saturating_add(length);
+            let age = now.duration_since(modified).unwrap_or_default();
+            if (age > self.keep || total > self.max_total)
+                && let Err(error) = std::fs::remove_file(&path)
+            {
+                tracing::warn!(path = %path.display(), %error, "an old file stays");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn left(keep: Duration, max_total: u64) -> Vec<String> {
+        let folder = tempfile::tempdir().unwrap();
+        let files = [
+            ("ours-old", 2),
+            ("theirs-old", 2),
+            ("ours-new", 0),
+            ("ours-newer", 0),
+        ];
+        for (number, (name, days)) in files.into_iter().enumerate() {
+            let file = std::fs::File::create(folder.path().join(name)).unwrap();
+            file.set_len(10).unwrap();
+            let age = Duration::from_hours(24 * days) + Duration::from_secs(60 - number as u64);
+            file.set_modified(SystemTime::now() - age).unwrap();
+        }
+        std::fs::create_dir(folder.path().join("ours-folder")).unwrap();
+        let leftovers = Leftovers {
+            folder: folder.path().to_owned(),
+            is_ours: |name| name.starts_with("ours-"),
+            keep,
+            max_total,
+        };
+        leftovers.sweep();
+        let entries = std::fs::read_dir(folder.path()).unwrap();
+        let mut names: Vec<String> = entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn old_files_of_ours_go_and_nothing_else() {
+        let names = left(Duration::from_hours(24), u64::MAX);
+        assert_eq!(
+            names,
+            ["ours-folder", "ours-new", "ours-newer", "theirs-old"]
+        );
+    }
+
+    #[test]
+    fn the_oldest_go_first_where_there_is_too_much() {
+        let names = left(Duration::MAX, 15);
+        assert_eq!(names, ["ours-folder", "ours-newer", "theirs-old"]);
     }
 }

@@ -1,6 +1,7 @@
 //! Forms with files: fields in memory, files on disk, because the size must be told before the first byte is passed on.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use aurora_sdk::{Body, Error};
 use bytes::Bytes;
@@ -8,11 +9,34 @@ use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use tokio::io::AsyncWriteExt as _;
 
+use crate::keeper::Leftovers;
+
 /// The largest field, bytes.
 const MAX_FIELD: usize = 1 << 20;
 
 /// The most parts in a form.
 const MAX_PARTS: usize = 128;
+
+/// How the name of a file on its way begins.
+const PREFIX: &str = "aurora-upload-";
+
+/// How long a file that a crash left behind stays.
+const KEEP: Duration = Duration::from_hours(24);
+
+/// Where files are held on their way, below `data_dir`.
+pub(crate) fn folder(data_dir: &Path) -> PathBuf {
+    data_dir.join("uploads")
+}
+
+/// What a crash may have left there.
+pub(crate) fn leftovers(data_dir: &Path) -> Leftovers {
+    Leftovers {
+        folder: folder(data_dir),
+        is_ours: |name| name.starts_with(PREFIX),
+        keep: KEEP,
+        max_total: u64::MAX,
+    }
+}
 
 /// A form whose files are on disk. Dropping it removes them.
 #[derive(Debug, Default)]
@@ -152,7 +176,7 @@ impl Spooled {
 async fn create(folder: PathBuf) -> Result<(std::fs::File, tempfile::TempPath), Error> {
     let created = tokio::task::spawn_blocking(move || {
         std::fs::create_dir_all(&folder)?;
-        tempfile::NamedTempFile::with_prefix_in("upload-", &folder)
+        tempfile::NamedTempFile::with_prefix_in(PREFIX, &folder)
     });
     let file = created
         .await

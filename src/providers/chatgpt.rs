@@ -32,7 +32,7 @@ use std::sync::Arc;
 
 use aurora_accounts::{AccountPool, Externals, Issuer, PoolSettings};
 use aurora_config::{ChatGptWeb, Upstream};
-use aurora_sdk::{BoxFuture, Error, Operation};
+use aurora_sdk::{Body, BoxFuture, Error, Operation};
 use bytes::Bytes;
 use futures_util::stream;
 use http::header::{CONTENT_TYPE, HeaderValue};
@@ -46,8 +46,12 @@ use self::pins::Pins;
 use self::web::Web;
 use super::{Answer, Call, Chunks, Fault, Provider};
 use crate::gallery::Gallery;
+use crate::spool;
 use crate::store::ScopedStore;
 use crate::upstream::fetch::Fetcher;
+
+/// The largest streamed body that is held in memory, bytes.
+const MAX_HELD: u64 = 32 << 20;
 
 /// What a provider needs beside its settings.
 pub(crate) struct Surroundings<'a> {
@@ -102,7 +106,7 @@ impl fmt::Debug for Service {
 impl Service {
     /// Where uploads are held on their way.
     fn uploads(&self) -> PathBuf {
-        self.data_dir.join("uploads")
+        spool::folder(&self.data_dir)
     }
 }
 
@@ -176,6 +180,13 @@ impl Provider for ChatGptProvider {
     fn tend(&self) -> BoxFuture<'_, ()> {
         Box::pin(self.service.accounts.tend(&self.service.exchanges))
     }
+}
+
+/// A body that is needed as a whole. What the handler read is within the route's limit; what it left as a stream is held up
+/// to a bound of our own.
+async fn held(body: Body) -> Result<Bytes, Error> {
+    let max = body.as_bytes().map_or(MAX_HELD, |bytes| bytes.len() as u64);
+    body.read_all(max).await
 }
 
 /// An answer of JSON, which the client gets as it is.

@@ -262,3 +262,18 @@ async fn a_picture_in_a_chat_is_shown_by_link() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_late_picture_in_a_streamed_chat_is_no_silence() {
+    let setup = setup("history = true\ntimeouts = { idle = \"2s\" }").await;
+    setup.web.websockets(false);
+    setup.web.reply(Reply::async_image(2));
+
+    let told = setup.chat(super::asking("draw", true)).await;
+
+    assert_eq!(told.error, None, "{}", told.message);
+    assert!(
+        told.is_whole && told.text.starts_with("![image]("),
+        "{told:?}"
+    );
+}

@@ -351,3 +351,41 @@ async fn a_conversation_of_one_client_does_not_exist_for_another() {
 
     assert_eq!(post("sk-1", &next).await.unwrap().status(), 200);
 }
+
+#[tokio::test]
+async fn a_models_cap_rests_that_model_alone() {
+    let setup = setup("").await;
+    setup.web.reply(Reply::refusal("model_cap"));
+    let ask = |model: &str| {
+        let mut body = raw("x", true);
+        body["model"] = model.into();
+        body
+    };
+
+    assert_eq!(setup.post(CONVERSATION, &ask("gpt-5")).await.status(), 429);
+    let other = setup.post(CONVERSATION, &ask("gpt-4o")).await;
+
+    assert_eq!(other.status(), 200);
+}
+
+#[tokio::test]
+async fn a_body_that_is_no_json_is_held_up_to_a_bound() {
+    let setup = setup("").await;
+    let large = vec![b'x'; (32 << 20) + 1];
+    let request = setup.aurora.post(CONVERSATION, &json!({})).body(large);
+
+    let refused = refusal(
+        request
+            .header("content-type", "text/plain")
+            .send()
+            .await
+            .unwrap(),
+    )
+    .await;
+
+    assert_eq!(
+        (refused.status, refused.code.as_str()),
+        (413, "request_too_large")
+    );
+    assert!(setup.web.turns().is_empty());
+}

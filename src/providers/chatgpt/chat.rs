@@ -14,11 +14,8 @@ use self::flow::Flow;
 use super::failure::Failure;
 use super::serving::Asking;
 use super::turn::{Running, Step, failed};
-use super::{Service, decided, events_answer, json_answer};
+use super::{Service, decided, events_answer, held, json_answer};
 use crate::providers::{Answer, Call, Fault};
-
-/// The largest chat request that is read; the route's own limit is smaller as a rule.
-const MAX_BODY: u64 = 1 << 30;
 
 /// How long the head of a streamed answer waits for the first words: until then another account may still answer.
 const HOLD: std::time::Duration = std::time::Duration::from_secs(3);
@@ -31,7 +28,7 @@ struct Begun {
 
 /// Answers `POST chat/completions`.
 pub(super) async fn answer(service: &Arc<Service>, call: Call) -> Result<Answer, Fault> {
-    let body = call.body.read_all(MAX_BODY).await.map_err(Fault::Client)?;
+    let body = held(call.body).await.map_err(Fault::Client)?;
     let asked = Asked::read(&body, call.model, &service.web.settings).map_err(decided)?;
     let visitor = Arc::clone(&call.visitor);
     let pinned = service

@@ -15,11 +15,8 @@ use super::failure::Failure;
 use super::pins::ConversationRecord;
 use super::serving::Asking;
 use super::web::Ask;
-use super::{Service, decided};
+use super::{Service, decided, held};
 use crate::providers::{Answer, Brought, Call, Chunks, Fault, Visitor};
-
-/// The largest body that is looked into, bytes; the route's own limit is smaller as a rule.
-const MAX_BODY: u64 = 1 << 30;
 
 /// The largest refusal that is kept, bytes.
 const MAX_REFUSAL: usize = 1 << 20;
@@ -32,6 +29,8 @@ const MAX_LOOK: usize = 64 << 10;
 struct Peek {
     #[serde(default)]
     conversation_id: Option<String>,
+    #[serde(default)]
+    model: Option<String>,
 }
 
 /// A refusal as the service wrote it.
@@ -45,12 +44,14 @@ struct Refused {
 pub(super) async fn answer(service: &Arc<Service>, call: Call) -> Result<Answer, Fault> {
     let path = call.path.clone();
     let is_turn = call.method == Method::POST && is_turn(&path);
-    let body = call.body.read_all(MAX_BODY).await.map_err(Fault::Client)?;
-    let pinned = pinned(service, &call.visitor, (&body, &path)).await?;
+    let body = held(call.body).await.map_err(Fault::Client)?;
+    let named = serde_json::from_slice::<Peek>(&body).unwrap_or_default();
+    let conversation = named.conversation_id.or_else(|| in_path(&path));
+    let pinned = pinned(service, &call.visitor, conversation).await?;
     let asking = Asking {
         visitor: &call.visitor,
         tries: &call.tries,
-        model: None,
+        model: named.model.as_deref(),
         feature: if is_turn {
             Feature::Chat
         } else {
@@ -109,10 +110,8 @@ fn is_turn(path: &str) -> bool {
 async fn pinned(
     service: &Service,
     visitor: &Visitor,
-    (body, path): (&[u8], &str),
+    conversation: Option<String>,
 ) -> Result<Option<AccountId>, Fault> {
-    let named = serde_json::from_slice::<Peek>(body).unwrap_or_default();
-    let conversation = named.conversation_id.or_else(|| in_path(path));
     let (Some(id), Brought::Nothing) = (&conversation, &visitor.brought) else {
         return Ok(None);
     };

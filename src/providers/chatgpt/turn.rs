@@ -27,7 +27,7 @@ const CONVERSATION: &str = "f/conversation";
 const AFTER_COMPLETE: Duration = Duration::from_secs(1);
 
 /// How often a silent turn gives a sign of life to its reader.
-const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
+pub(super) const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
 
 /// What a turn gives.
 #[derive(Debug)]

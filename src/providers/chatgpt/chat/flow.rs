@@ -1,6 +1,7 @@
 //! From a turn to the client: chunk by chunk, or as a whole.
 
 use std::collections::VecDeque;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use aurora_accounts::{Feature, Lease};
@@ -11,7 +12,7 @@ use serde_json::Value;
 
 use super::super::answer::{Composer, Told};
 use super::super::failure::{Failure, Standing};
-use super::super::turn::{Running, Step, failed};
+use super::super::turn::{Running, SIGN_OF_LIFE, Step, failed};
 use super::super::{Service, images};
 use super::Begun;
 use super::asked::Asked;
@@ -96,6 +97,8 @@ fn note(event: &Event, asked: &Asked, told: &mut Told) {
     }
 }
 
+type Awaited = Pin<Box<dyn Future<Output = Result<Vec<Picture>, Failure>> + Send>>;
+
 /// A streamed answer.
 pub(super) struct Flow {
     service: Arc<Service>,
@@ -104,6 +107,8 @@ pub(super) struct Flow {
     visitor: Arc<Visitor>,
     running: Running,
     early: VecDeque<Event>,
+    /// Pictures that are still being made.
+    awaited: Option<Awaited>,
     composer: Composer,
     told: Told,
     retries: u32,
@@ -136,6 +141,7 @@ impl Flow {
             asked,
             running: begun.running,
             early: begun.early.into(),
+            awaited: None,
             told: Told::default(),
             has_text: false,
             phase: Phase::Beginning,
@@ -154,12 +160,10 @@ impl Flow {
         let mut out = String::new();
         match self.phase {
             Phase::Over => return None,
-            // In tool mode the role comes with what follows it.
             Phase::Beginning => {
                 self.phase = Phase::Open;
-                for event in std::mem::take(&mut self.early) {
-                    note(&event, &self.asked, &mut self.told);
-                    self.early.push_back(event);
+                for event in &self.early {
+                    note(event, &self.asked, &mut self.told);
                 }
                 self.composer.begin(&self.told, &mut out);
                 return Some(Ok(out.into()));
@@ -185,15 +189,28 @@ impl Flow {
 
     /// One step of the turn; writes what the client gets of it, which may be nothing.
     async fn step(&mut self, out: &mut String) -> Result<(), Failure> {
+        if let Some(awaited) = &mut self.awaited {
+            let Ok(pictures) = tokio::time::timeout(SIGN_OF_LIFE, awaited).await else {
+                // No words, but not silence either.
+                return Ok(());
+            };
+            self.awaited = None;
+            for picture in pictures? {
+                self.show(&picture, out).await?;
+            }
+            return self.end(FinishReason::Stop, out).await;
+        }
         let event = match self.early.pop_front() {
             Some(event) => event,
             None => match self.running.next().await? {
-                Some(Step::Event(event)) => event,
+                Some(Step::Event(event)) => {
+                    note(&event, &self.asked, &mut self.told);
+                    event
+                }
                 Some(Step::Alive) => return Ok(()),
                 None => return self.end(FinishReason::Stop, out).await,
             },
         };
-        note(&event, &self.asked, &mut self.told);
         match event {
             Event::Text(text) => {
                 self.has_text = true;
@@ -206,10 +223,10 @@ impl Flow {
             Event::Image(picture) => self.show(&picture, out).await?,
             Event::Pending(task) => {
                 self.asked.check_kept()?;
-                for picture in images::awaited(&self.service, &self.lease, &task).await? {
-                    self.show(&picture, out).await?;
-                }
-                return self.end(FinishReason::Stop, out).await;
+                let (service, lease) = (Arc::clone(&self.service), Arc::clone(&self.lease));
+                self.awaited = Some(Box::pin(async move {
+                    images::awaited(&service, &lease, &task).await
+                }));
             }
             Event::Finish(reason) => return self.end(reason, out).await,
             Event::Failed(error) => return Err(failed(&error)),

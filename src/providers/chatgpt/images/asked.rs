@@ -5,10 +5,10 @@ use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use serde_json::{Map, Value};
 
-use super::super::Service;
 use super::super::references::{base64, decode, of_bytes, of_spooled};
 use super::super::upload::{Content, Upload};
 use super::super::words::{missing, wrong};
+use super::super::{Service, held};
 use crate::providers::Call;
 use crate::spool::Spooled;
 
@@ -17,9 +17,6 @@ const MAX_COUNT: usize = 10;
 
 /// The largest picture to work from, bytes.
 const MAX_PICTURE: u64 = 50 << 20;
-
-/// The largest JSON body that is read; the route's own limit is smaller as a rule.
-const MAX_BODY: u64 = 1 << 30;
 
 /// The form fields and JSON members that hold pictures.
 const PICTURES: [&str; 4] = ["image", "image[]", "images", "images[]"];
@@ -67,7 +64,7 @@ impl Asked {
         let mut asked = if is_form(&call.headers) {
             Self::of_form(service, call.headers, call.body, kind).await?
         } else {
-            let body = call.body.read_all(MAX_BODY).await?;
+            let body = held(call.body).await?;
             let fields: Map<String, Value> =
                 serde_json::from_slice(&body).map_err(Error::invalid_json)?;
             Self::of_json(service, &fields, kind).await?

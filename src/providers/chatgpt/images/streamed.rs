@@ -2,7 +2,6 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use aurora_openai::sse;
 use aurora_sdk::{Error, ErrorKind, Origin};
@@ -11,12 +10,10 @@ use futures_util::stream;
 use serde_json::{Value, json};
 
 use super::super::stamp::seconds;
+use super::super::turn::SIGN_OF_LIFE;
 use super::Job;
 use crate::providers::{Chunks, Fault};
 use crate::upstream::classify;
-
-/// How often the client hears that the work goes on.
-const SIGN_OF_LIFE: Duration = Duration::from_secs(5);
 
 type Making = Pin<Box<dyn Future<Output = Result<Vec<Value>, Fault>> + Send>>;
 
