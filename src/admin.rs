@@ -31,31 +31,55 @@ impl Admin {
             "/ready" if get => Ok(status::ready(&self.shared)),
             "/status" if get => Ok((StatusCode::OK, status::status(&self.shared))),
             "/reload" if *method == Method::POST => Ok(self.reload().await),
-            "/health" | "/ready" | "/status" => Err(Refused::Method("GET, HEAD")),
+            path if plugin_of(path).is_some() => match (plugin_of(path), method) {
+                (Some(plugin), &Method::POST) => Ok(self.roll_back(plugin).await),
+                _ => Err(Refused::Method("POST")),
+            },
+            "/health" | "/ready" | "/status" | "/metrics" => Err(Refused::Method("GET, HEAD")),
             "/reload" => Err(Refused::Method("POST")),
             _ => Err(Refused::Path),
         }
     }
 
-    async fn reload(&self) -> (StatusCode, Value) {
-        match self.shared.trigger.reload().await {
-            Some(Outcome::Published(generation)) => (
-                StatusCode::OK,
-                json!({ "reload": "published", "generation": generation }),
+    async fn roll_back(&self, plugin: &str) -> (StatusCode, Value) {
+        match self.shared.trigger.roll_back(plugin.to_owned()).await {
+            Some(Ok(outcome)) => came_to(Some(outcome)),
+            Some(Err(reason)) => (
+                StatusCode::CONFLICT,
+                json!({ "rollback": "refused", "reason": reason }),
             ),
-            Some(Outcome::Unchanged(generation)) => (
-                StatusCode::OK,
-                json!({ "reload": "unchanged", "generation": generation }),
-            ),
-            Some(Outcome::Refused(refused)) => (
-                StatusCode::UNPROCESSABLE_ENTITY,
-                json!({ "reload": "refused", "diagnostics": refused.text }),
-            ),
-            None => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                json!({ "reload": "stopping" }),
-            ),
+            None => came_to(None),
         }
+    }
+
+    async fn reload(&self) -> (StatusCode, Value) {
+        came_to(self.shared.trigger.reload().await)
+    }
+}
+
+/// `/plugins/NAME/rollback`.
+fn plugin_of(path: &str) -> Option<&str> {
+    path.strip_prefix("/plugins/")?.strip_suffix("/rollback")
+}
+
+fn came_to(outcome: Option<Outcome>) -> (StatusCode, Value) {
+    match outcome {
+        Some(Outcome::Published(generation)) => (
+            StatusCode::OK,
+            json!({ "reload": "published", "generation": generation }),
+        ),
+        Some(Outcome::Unchanged(generation)) => (
+            StatusCode::OK,
+            json!({ "reload": "unchanged", "generation": generation }),
+        ),
+        Some(Outcome::Refused(refused)) => (
+            StatusCode::UNPROCESSABLE_ENTITY,
+            json!({ "reload": "refused", "diagnostics": refused.text }),
+        ),
+        None => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            json!({ "reload": "stopping" }),
+        ),
     }
 }
 
@@ -73,7 +97,16 @@ impl salvo::Handler for Admin {
         out: &mut salvo::Response,
         _flow: &mut FlowCtrl,
     ) {
-        let answer = self.answer(request.method(), request.uri().path()).await;
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        if path == "/metrics" && matches!(method, Method::GET | Method::HEAD) {
+            let text = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+            out.status_code(StatusCode::OK);
+            out.headers_mut()
+                .insert(CONTENT_TYPE, HeaderValue::from_static(text));
+            out.body(ResBody::Once(self.shared.metrics.text().into()));
+            return;
+        }
+        let answer = self.answer(&method, &path).await;
         let (status, value) = answer.unwrap_or_else(|refused| match refused {
             Refused::Method(allow) => {
                 out.headers_mut()
@@ -84,7 +117,14 @@ impl salvo::Handler for Admin {
                 )
             }
             Refused::Path => {
-                let paths = ["GET /health", "GET /ready", "GET /status", "POST /reload"];
+                let paths = [
+                    "GET /health",
+                    "GET /ready",
+                    "GET /status",
+                    "GET /metrics",
+                    "POST /reload",
+                    "POST /plugins/NAME/rollback",
+                ];
                 (
                     StatusCode::NOT_FOUND,
                     json!({ "error": "not found", "paths": paths }),

@@ -7,7 +7,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::task::TaskTracker;
 
 use crate::keeper;
-use crate::plugins::Plugins;
+use crate::plugins::Loader;
 use crate::reload::{Inputs, Reloader};
 use crate::shared::Shared;
 use crate::sockets::Sockets;
@@ -25,7 +25,7 @@ pub(crate) async fn run(
 ) -> Result<(), String> {
     // Before any listener: a signal that comes early must not kill the process unasked.
     let mut stop = Stop::install().map_err(|error| error.to_string())?;
-    let (shared, reloader) = Reloader::start(inputs, Plugins::builtin()).await?;
+    let (shared, reloader) = Reloader::start(inputs).await?;
     started(&shared, reloader.sockets());
     // Joined below: the reloader ends with the drain.
     let reloading = TaskTracker::new().spawn(reloader.run());
@@ -33,7 +33,7 @@ pub(crate) async fn run(
     stop.wanted().await;
     tracing::info!(in_flight = shared.in_flight.count(), "draining");
     shared.draining.cancel();
-    let mut sockets = reloading.await.map_err(|error| error.to_string())?;
+    let (mut sockets, loader) = reloading.await.map_err(|error| error.to_string())?;
     sockets.close_public();
     let drain = shared.cell.load().config().server.drain;
     tokio::select! {
@@ -63,8 +63,20 @@ pub(crate) async fn run(
         let in_flight = shared.in_flight.count();
         tracing::warn!(in_flight, "stopped with requests under way");
     }
+    // The last snapshot goes with `shared`, and with it the plugins.
+    drop((sockets, shared));
+    let_plugins_end(loader).await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Plugins that nobody uses any more say their last words.
+async fn let_plugins_end(loader: Option<Loader>) {
+    let finishing =
+        tokio::task::spawn_blocking(move || loader.is_none_or(|loader| loader.finish(LAST_WORDS)));
+    if !finishing.await.unwrap_or_default() {
+        tracing::warn!("stopped before all plugins were destroyed");
+    }
 }
 
 /// SIGTERM and SIGINT.

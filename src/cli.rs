@@ -1,6 +1,7 @@
 //! The command line. Exit codes: 0 done, 1 the config has errors or the gateway cannot start, 2 wrong usage.
 
 mod check;
+mod plugin;
 mod print;
 mod routes;
 mod serve;
@@ -27,6 +28,9 @@ enum Command {
     Check(CheckArgs),
     /// Print the routes as they would be served
     Routes(ConfigArgs),
+    /// Make a new plugin, or look at libraries
+    #[command(subcommand)]
+    Plugin(plugin::PluginCommand),
     /// Explain an error code, such as AUR0301
     Explain {
         /// The code
@@ -47,6 +51,22 @@ struct ConfigArgs {
         value_name = "FILE"
     )]
     config: PathBuf,
+    /// Look for loadable plugins here instead of [plugins] dir
+    #[arg(long, value_name = "FOLDER")]
+    plugin_dir: Option<PathBuf>,
+}
+
+impl ConfigArgs {
+    fn overrides(&self) -> Overrides {
+        Overrides {
+            plugin_dir: self.plugin_dir.as_ref().map(absolute),
+            ..Overrides::default()
+        }
+    }
+}
+
+fn absolute(path: &PathBuf) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.clone())
 }
 
 #[derive(Debug, Args)]
@@ -85,12 +105,11 @@ enum Format {
 
 impl ServeArgs {
     fn overrides(&self) -> Overrides {
-        let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
         Overrides {
             listen: self.listen.clone(),
             admin_listen: self.admin_listen.clone(),
             data_dir: self.data_dir.as_ref().map(absolute),
-            plugin_dir: None,
+            ..self.config.overrides()
         }
     }
 }
@@ -101,6 +120,7 @@ pub fn main() -> ExitCode {
         Command::Serve(args) => serve::serve(&args),
         Command::Check(args) => check::check(&args),
         Command::Routes(args) => routes::routes(&args),
+        Command::Plugin(command) => plugin::run(&command),
         Command::Explain { code } => explain(&code),
         Command::Schema => {
             print::line(&format!("{:#}", aurora_config::schema()));

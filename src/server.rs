@@ -3,13 +3,16 @@
 mod access;
 mod connection;
 mod cors;
+mod filters;
 mod gateway;
 mod host;
+mod lasting;
 mod listeners;
 mod outgoing;
 mod render;
 mod request_body;
 mod request_id;
+mod run;
 pub(crate) mod tls;
 mod visitor;
 

@@ -8,9 +8,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::SystemTime;
 
+use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
+use crate::plugins::{Metrics, SlotStatus};
 use crate::snapshot::SnapshotCell;
 use crate::store::Store;
 
@@ -24,6 +27,12 @@ pub(crate) struct Shared {
     pub(crate) cell: Arc<SnapshotCell>,
     /// Small keyed state.
     pub(crate) store: Store,
+    /// What plugins measure.
+    pub(crate) metrics: Arc<Metrics>,
+    /// What became of the files in the plugin folder.
+    pub(crate) plugins: ArcSwap<Vec<SlotStatus>>,
+    /// Work that goes on after its request.
+    pub(crate) tasks: TaskTracker,
     /// Requests under way.
     pub(crate) in_flight: Arc<InFlight>,
     /// Fires when no new work is wanted.
@@ -40,11 +49,18 @@ pub(crate) struct Shared {
 
 impl Shared {
     /// What a process that serves from `cell` shares; its reloader listens to the receiver.
-    pub(crate) fn new(cell: Arc<SnapshotCell>, store: Store) -> (Arc<Self>, Asked) {
+    pub(crate) fn new(
+        cell: Arc<SnapshotCell>,
+        store: Store,
+        metrics: Arc<Metrics>,
+    ) -> (Arc<Self>, Asked) {
         let (trigger, asked) = mpsc::channel(QUEUE);
         let shared = Self {
             cell,
             store,
+            metrics,
+            plugins: ArcSwap::default(),
+            tasks: TaskTracker::new(),
             in_flight: Arc::default(),
             draining: CancellationToken::new(),
             ending: CancellationToken::new(),
@@ -77,18 +93,39 @@ impl InFlight {
     }
 }
 
-/// Reloads that somebody asked for, each with where to tell what it came to.
-pub(crate) type Asked = mpsc::Receiver<oneshot::Sender<Outcome>>;
+/// What somebody wants of the reloader, and where to tell what it came to.
+#[derive(Debug)]
+pub(crate) enum Ask {
+    /// Reload now.
+    Reload(oneshot::Sender<Outcome>),
+    /// Go back to the version of a plugin that served before.
+    RollBack {
+        /// Its name.
+        plugin: String,
+        /// What it came to, or why it cannot be done.
+        answer: oneshot::Sender<Result<Outcome, String>>,
+    },
+}
+
+/// What was asked for.
+pub(crate) type Asked = mpsc::Receiver<Ask>;
 
 /// Asks for a reload.
 #[derive(Debug, Clone)]
-pub(crate) struct Trigger(mpsc::Sender<oneshot::Sender<Outcome>>);
+pub(crate) struct Trigger(mpsc::Sender<Ask>);
 
 impl Trigger {
     /// Reloads now and waits for what it comes to; `None` where the process is about to stop.
     pub(crate) async fn reload(&self) -> Option<Outcome> {
         let (answer, outcome) = oneshot::channel();
-        self.0.send(answer).await.ok()?;
+        self.0.send(Ask::Reload(answer)).await.ok()?;
+        outcome.await.ok()
+    }
+
+    /// Goes back to the version of `plugin` that served before; as [`Trigger::reload`].
+    pub(crate) async fn roll_back(&self, plugin: String) -> Option<Result<Outcome, String>> {
+        let (answer, outcome) = oneshot::channel();
+        self.0.send(Ask::RollBack { plugin, answer }).await.ok()?;
         outcome.await.ok()
     }
 }

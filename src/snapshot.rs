@@ -4,11 +4,14 @@
 //! down and needs no rollback.
 
 mod accounts;
+mod built;
 mod keys;
 mod prepare;
+mod routes;
 
+pub(crate) use built::{Built, Workshop};
 pub(crate) use keys::{Admission, ClientKeys};
-pub(crate) use prepare::prepare;
+pub(crate) use prepare::{Material, prepare};
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,12 +21,13 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use aurora_accounts::{AccountPool, Notice};
 use aurora_config::{Config, Loaded, RouteTable};
-use aurora_sdk::Handler;
+use aurora_sdk::{Filter, Handler};
 use aurora_tokens::TokenPool;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::task::TaskTracker;
 
 use crate::gallery::Gallery;
+use crate::plugins::Plugins;
 use crate::upstream::Upstream;
 
 /// One generation of everything that requests need.
@@ -38,6 +42,10 @@ pub(crate) struct Snapshot {
     pub(crate) routes: RouteTable<Arc<Route>>,
     /// The same routes in the order written.
     pub(crate) route_list: Vec<Arc<Route>>,
+    /// The plugins that routes can name.
+    pub(crate) plugins: Plugins,
+    /// What they built.
+    pub(crate) workshop: Workshop,
     /// By name.
     pub(crate) upstreams: BTreeMap<String, Arc<Upstream>>,
     /// By name.
@@ -75,10 +83,40 @@ impl fmt::Debug for Snapshot {
 pub(crate) struct Route {
     /// Its settings.
     pub(crate) settings: aurora_config::Route,
+    /// Its path as configured.
+    pub(crate) path: Arc<str>,
     /// The methods it serves; empty for any.
     pub(crate) methods: Vec<String>,
-    /// Serves it.
-    pub(crate) handler: Box<dyn Handler>,
+    /// Serve it, each a share of the requests; never empty.
+    pub(crate) handlers: Vec<Share>,
+    /// The weights of all of them.
+    pub(crate) weights: u32,
+    /// Stand around the handler, the outermost first.
+    pub(crate) filters: Vec<Arc<Built<dyn Filter>>>,
+}
+
+/// A handler with its share of the traffic.
+pub(crate) struct Share {
+    /// The handler.
+    pub(crate) built: Arc<Built<dyn Handler>>,
+    /// Its share of [`Route::weights`].
+    pub(crate) weight: u32,
+}
+
+impl Route {
+    /// The handler of the next request.
+    pub(crate) fn pick(&self) -> Option<&Arc<Built<dyn Handler>>> {
+        let [share] = self.handlers.as_slice() else {
+            let mut at = fastrand::u32(0..self.weights.max(1));
+            let chosen = self.handlers.iter().find(|share| {
+                let is_here = at < share.weight;
+                at = at.saturating_sub(share.weight);
+                is_here
+            });
+            return chosen.map(|share| &share.built);
+        };
+        Some(&share.built)
+    }
 }
 
 impl fmt::Debug for Route {

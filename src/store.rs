@@ -130,12 +130,7 @@ impl State for ScopedStore {
     ) -> BoxFuture<'a, Result<(), Error>> {
         let key = self.key(key);
         Box::pin(async move {
-            if value.len() > MAX_VALUE {
-                return Err(Error::internal(format!(
-                    "a value of {} bytes is too large",
-                    value.len()
-                )));
-            }
+            check_size(&value)?;
             let until = now_ms().saturating_add(millis(keep));
             self.store
                 .run(move |backend| match backend {
@@ -151,6 +146,30 @@ impl State for ScopedStore {
         })
     }
 
+    fn swap<'a>(
+        &'a self,
+        key: &'a str,
+        expected: Option<Bytes>,
+        value: Bytes,
+        keep: Duration,
+    ) -> BoxFuture<'a, Result<bool, Error>> {
+        let key = self.key(key);
+        Box::pin(async move {
+            check_size(&value)?;
+            let until = now_ms().saturating_add(millis(keep));
+            self.store
+                .run(move |backend| match backend {
+                    Backend::Memory(memory) => {
+                        Ok(memory.swap(key, expected.as_ref(), value, (until, now_ms())))
+                    }
+                    Backend::Embedded(embedded) => embedded
+                        .swap(&key, expected.as_deref(), &value, (until, now_ms()))
+                        .map_err(Error::internal),
+                })
+                .await
+        })
+    }
+
     fn delete<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<bool, Error>> {
         let key = self.key(key);
         Box::pin(self.store.run(move |backend| match backend {
@@ -158,6 +177,16 @@ impl State for ScopedStore {
             Backend::Embedded(embedded) => embedded.delete(&key).map_err(Error::internal),
         }))
     }
+}
+
+fn check_size(value: &Bytes) -> Result<(), Error> {
+    if value.len() <= MAX_VALUE {
+        return Ok(());
+    }
+    Err(Error::internal(format!(
+        "a value of {} bytes is too large",
+        value.len()
+    )))
 }
 
 fn now_ms() -> u64 {

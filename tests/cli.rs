@@ -93,13 +93,19 @@ fn every_broken_config_gets_its_report_and_exit_code() {
     assert!(cases.len() >= 40);
     let mut failures = String::new();
 
-    for (name, text, expected) in &cases {
+    // These name filters and libraries that only the config crate's own test has.
+    let elsewhere = ["65_", "66_", "67_"];
+    let cases = cases
+        .iter()
+        .filter(|(name, ..)| !elsewhere.iter().any(|one| name.starts_with(one)));
+    for (name, text, expected) in cases {
         let ended = check_golden(name, text);
         // The config crate's own test knows five plugins, the binary all of them.
         let expected = expected.replace(
             "known plugins: chat, responses, models, files, passthrough",
             "known plugins: auth, chat, files, images, models, passthrough, responses, transcribe, tts",
         );
+        let expected = expected.replace("transcribe, tts, redact", "transcribe, tts");
         let code = i32::from(expected.contains("error[") || expected.contains("error:"));
         let good = ended.err == expected && ended.code == Some(code);
         let shown = format!(

@@ -22,6 +22,7 @@ mod forms;
 mod mock;
 mod mock_faults;
 mod odd_upstreams;
+mod plugins;
 mod proxies;
 mod races;
 mod relay;

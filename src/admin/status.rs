@@ -1,5 +1,7 @@
 //! What the gateway says about itself. Never a secret: tokens by id and origin, keys by name.
 
+mod plugins;
+
 use std::time::{Instant, SystemTime};
 
 use aurora_accounts::{AccountPool, AccountState, AccountStatus, Limit};
@@ -27,6 +29,17 @@ pub(super) fn ready(shared: &Shared) -> (StatusCode, Value) {
         pending.push(format!(
             "config: what is on disk is refused, generation {} serves on; see /status",
             snapshot.generation
+        ));
+    }
+    for slot in shared
+        .plugins
+        .load()
+        .iter()
+        .filter(|slot| slot.refused.is_some())
+    {
+        pending.push(format!(
+            "plugin: {} is refused; see /status",
+            slot.file.display()
         ));
     }
     for (name, pool) in &snapshot.pools {
@@ -69,6 +82,7 @@ pub(super) fn status(shared: &Shared) -> Value {
         "routes": snapshot.route_list.iter().map(|route| self::route(route)).collect::<Vec<_>>(),
         "upstreams": snapshot.upstreams.values().map(|one| (one.name.clone(), upstream(one))).collect::<serde_json::Map<_, _>>(),
         "tokens": pools(&snapshot),
+        "plugins": shared.plugins.load().iter().map(plugins::slot).collect::<Vec<_>>(),
     })
 }
 
@@ -77,7 +91,9 @@ fn route(route: &Route) -> Value {
     json!({
         "path": settings.path,
         "methods": route.methods,
-        "plugin": settings.plugin,
+        "plugin": settings.plugin(),
+        "plugins": settings.plugins.iter().map(|share| json!({ "name": share.name, "weight": share.weight })).collect::<Vec<_>>(),
+        "filters": settings.filters,
         "upstreams": settings.upstreams.iter().map(|target| &target.name).collect::<Vec<_>>(),
     })
 }

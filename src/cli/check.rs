@@ -2,19 +2,23 @@
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use aurora_config::{Overrides, Style};
 
 use super::{CheckArgs, Format, print};
-use crate::plugins::Plugins;
+use crate::plugins::{Loader, Metrics, Surroundings};
 use crate::reload::{Inputs, Refusal};
-use crate::snapshot::{Snapshot, prepare};
+use crate::snapshot::{Material, Snapshot, prepare};
 use crate::store::Store;
 
 pub(super) fn check(args: &CheckArgs) -> ExitCode {
     let color = args.format == Format::Text && std::io::stderr().is_terminal();
     let style = if color { Style::Color } else { Style::Plain };
-    match (snapshot(args.config.config.clone(), style), args.format) {
+    match (
+        snapshot(args.config.config.clone(), args.config.overrides(), style),
+        args.format,
+    ) {
         (Ok(snapshot), Format::Text) => {
             let warnings = snapshot.loaded.warnings.render(style);
             if !warnings.is_empty() {
@@ -39,19 +43,30 @@ pub(super) fn check(args: &CheckArgs) -> ExitCode {
 }
 
 /// What would serve.
-pub(super) fn snapshot(config: std::path::PathBuf, style: Style) -> Result<Snapshot, Refusal> {
+pub(super) fn snapshot(
+    config: std::path::PathBuf,
+    overrides: Overrides,
+    style: Style,
+) -> Result<Snapshot, Refusal> {
     rustls::crypto::ring::default_provider()
         .install_default()
         .unwrap_or_default();
-    let (inputs, plugins) = (
-        Inputs::new(config, Overrides::default()),
-        Plugins::builtin(),
-    );
-    let (_, loaded) = inputs.load_now(&plugins, style);
-    prepare(*loaded?, inputs.path(), &plugins, &Store::in_memory(), None).map_err(|error| Refusal {
-        report: error.report.render(style),
-        json: error.report.to_json(),
-        files: error.files,
+    let inputs = Inputs::new(config, overrides);
+    let metrics = Arc::new(Metrics::default());
+    let mut loader = Loader::new(Arc::clone(&metrics));
+    let found = inputs.load(&mut loader, style);
+    let store = Store::in_memory();
+    let surroundings = Surroundings::new(store.clone(), metrics);
+    let material = Material {
+        config_path: inputs.path(),
+        plugins: &found.plugins,
+        surroundings: &surroundings,
+        store: &store,
+    };
+    prepare(*found.loaded?, &material, None).map_err(|unprepared| Refusal {
+        report: unprepared.error.report.render(style),
+        json: unprepared.error.report.to_json(),
+        files: unprepared.error.files,
     })
 }
 

@@ -49,6 +49,13 @@ pub(super) fn started(
         config.server.data_dir.display(),
         shared.store.kind()
     );
+    for (name, generation) in snapshot.plugins.generations() {
+        println!(
+            "plugin   {name} {} from {}",
+            generation.manifest.version,
+            generation.origin.file.display()
+        );
+    }
     for row in route_rows(&snapshot) {
         println!("route    {row}");
     }
@@ -86,6 +93,19 @@ pub(super) fn count(number: usize, word: &str) -> String {
     }
 }
 
+/// The plugin of a route, or its plugins with their weights, and the filters before it.
+fn plugins(settings: &aurora_config::Route) -> String {
+    let names: Vec<String> = match settings.plugins.as_slice() {
+        [one] => vec![one.name.clone()],
+        shares => shares
+            .iter()
+            .map(|share| format!("{}:{}", share.name, share.weight))
+            .collect(),
+    };
+    let filters = settings.filters.iter().map(|filter| format!("{filter} > "));
+    format!("{}{}", filters.collect::<String>(), names.join(" | "))
+}
+
 /// The route table as aligned lines: methods, path, plugin, upstreams.
 pub(super) fn route_rows(snapshot: &Snapshot) -> Vec<String> {
     let cells: Vec<[String; 4]> = snapshot
@@ -110,31 +130,25 @@ pub(super) fn route_rows(snapshot: &Snapshot) -> Vec<String> {
                 })
                 .collect();
             let upstreams = upstreams.join(if settings.weighted { " | " } else { " > " });
-            [
-                methods,
-                settings.path.clone(),
-                settings.plugin.clone(),
-                upstreams,
-            ]
+            [methods, settings.path.clone(), plugins(settings), upstreams]
         })
         .collect();
+    table(&cells)
+}
+
+/// Rows with their cells aligned.
+pub(super) fn table(rows: &[[String; 4]]) -> Vec<String> {
     let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column));
         cells
-            .iter()
-            .filter_map(|row| row.get(column))
             .map(|cell| cell.chars().count())
             .max()
+            .unwrap_or_default()
     };
     let (a, b, c) = (width(0), width(1), width(2));
-    let (a, b, c) = (
-        a.unwrap_or_default(),
-        b.unwrap_or_default(),
-        c.unwrap_or_default(),
-    );
-    cells
-        .iter()
-        .map(|[methods, path, plugin, upstreams]| {
-            format!("{methods:a$}  {path:b$}  {plugin:c$}  {upstreams}")
+    rows.iter()
+        .map(|[first, second, third, last]| {
+            format!("{first:a$}  {second:b$}  {third:c$}  {last}")
                 .trim_end()
                 .to_owned()
         })

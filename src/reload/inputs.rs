@@ -4,10 +4,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use aurora_config::{Loaded, Overrides, Request, Sources, Style, System};
+use aurora_config::{Loaded, Overrides, RefusedPlugin, Request, Sources, Style, System};
 use sha2::{Digest as _, Sha256};
 
-use crate::plugins::Plugins;
+use crate::plugins::{Loader, Plugins};
 
 /// Fingerprint of everything that was read: decides whether anything has changed at all.
 pub(super) type Digest = [u8; 32];
@@ -50,35 +50,74 @@ impl Inputs {
         &self.path
     }
 
-    /// Reads and checks everything anew, off the async threads.
-    pub(super) async fn load(&self, plugins: &Plugins) -> (Digest, Result<Box<Loaded>, Refusal>) {
-        let (inputs, plugins) = (self.clone(), plugins.clone());
-        let read = tokio::task::spawn_blocking(move || inputs.load_now(&plugins, Style::Plain));
-        read.await
-            .unwrap_or_else(|error| ([0; 32], Err(refusal(error.to_string(), Vec::new()))))
-    }
-
-    /// As [`Inputs::load`], on this thread.
-    pub(crate) fn load_now(
-        &self,
-        plugins: &Plugins,
-        style: Style,
-    ) -> (Digest, Result<Box<Loaded>, Refusal>) {
+    /// Reads and checks everything anew, and loads what is new in the plugin folder; blocks.
+    pub(crate) fn load(&self, loader: &mut Loader, style: Style) -> Found {
         let dotenv = std::env::current_dir().unwrap_or_default().join(".env");
         let sources = Recording {
             system: System::with_dotenv(dotenv),
             seen: Mutex::default(),
         };
-        let loaded = self.read(&sources, plugins, style);
-        (sources.digest(), loaded)
+        let text = match self.text(&sources) {
+            Ok(text) => text,
+            Err(refusal) => {
+                return Found {
+                    digest: sources.digest(),
+                    config: [0; 32],
+                    plugins: Plugins::builtin(),
+                    plugin_dir: None,
+                    loaded: Err(refusal),
+                };
+            }
+        };
+        let request = self.request(&text);
+        let config = Sha256::digest(text.as_bytes()).into();
+        let (settings, data_dir) = aurora_config::plugins_of(&request, &sources);
+        loader.scan(&settings, &data_dir, config);
+        let plugins = loader.plugins(&settings);
+        for (path, hash) in loader.hashes() {
+            let path = path.as_os_str().as_encoded_bytes();
+            sources.note(&[path, hash.as_ref().map_or(&[][..], |hash| hash)]);
+        }
+        let loaded = read(&request, &plugins, &sources, style);
+        Found {
+            digest: sources.digest(),
+            config,
+            plugins,
+            plugin_dir: Some(settings.dir),
+            loaded,
+        }
     }
 
-    fn read(
-        &self,
-        sources: &Recording,
-        plugins: &Plugins,
-        style: Style,
-    ) -> Result<Box<Loaded>, Refusal> {
+    /// What `[plugins]` says, and `data_dir`; where there is no config file, their defaults.
+    ///
+    /// # Errors
+    /// Why the file cannot be read.
+    pub(crate) fn plugin_settings(&self) -> Result<(aurora_config::Plugins, PathBuf), Refusal> {
+        let sources = Recording {
+            system: System::with_dotenv(std::env::current_dir().unwrap_or_default().join(".env")),
+            seen: Mutex::default(),
+        };
+        let text = if self.path.exists() {
+            self.text(&sources)?
+        } else {
+            String::new()
+        };
+        Ok(aurora_config::plugins_of(&self.request(&text), &sources))
+    }
+
+    fn request<'a>(&'a self, text: &'a str) -> Request<'a> {
+        Request {
+            text: text.strip_prefix('\u{feff}').unwrap_or(text),
+            path: &self.path,
+            display: &self.display,
+            plugins: &[],
+            refused: &[],
+            overrides: &self.overrides,
+        }
+    }
+
+    /// The config file's text.
+    fn text(&self, sources: &Recording) -> Result<String, Refusal> {
         let display = &self.display;
         let bytes = sources.read(&self.path).map_err(|error| {
             let hint = match error.kind() {
@@ -100,21 +139,56 @@ impl Inputs {
             // Most likely caught between an editor's truncating and writing.
             return Err(refusal(format!("error: `{display}` is empty"), Vec::new()));
         }
-        let request = Request {
-            text: text.strip_prefix('\u{feff}').unwrap_or(&text),
-            path: &self.path,
-            display,
-            plugins: &plugins.infos(),
-            overrides: &self.overrides,
-        };
-        aurora_config::load(&request, sources)
-            .map(Box::new)
-            .map_err(|error| Refusal {
-                report: error.report.render(style),
-                json: error.report.to_json(),
-                files: error.files,
-            })
+        Ok(text)
     }
+}
+
+impl Found {
+    /// Nothing could be read.
+    pub(super) fn failed(why: &str) -> Self {
+        Self {
+            digest: [0; 32],
+            config: [0; 32],
+            plugins: Plugins::builtin(),
+            plugin_dir: None,
+            loaded: Err(refusal(format!("error: {why}"), Vec::new())),
+        }
+    }
+}
+
+/// What there is to serve.
+pub(crate) struct Found {
+    /// Of everything that was read.
+    pub(super) digest: Digest,
+    /// Of the config file alone.
+    pub(super) config: Digest,
+    /// The plugins that the config can name.
+    pub(crate) plugins: Plugins,
+    /// Where libraries are looked for; `None` where that could not be read.
+    pub(super) plugin_dir: Option<PathBuf>,
+    /// The config.
+    pub(crate) loaded: Result<Box<Loaded>, Refusal>,
+}
+
+fn read(
+    request: &Request<'_>,
+    plugins: &Plugins,
+    sources: &Recording,
+    style: Style,
+) -> Result<Box<Loaded>, Refusal> {
+    let (infos, refused): (_, &[RefusedPlugin]) = (plugins.infos(), plugins.refused());
+    let request = Request {
+        plugins: &infos,
+        refused,
+        ..*request
+    };
+    aurora_config::load(&request, sources)
+        .map(Box::new)
+        .map_err(|error| Refusal {
+            report: error.report.render(style),
+            json: error.report.to_json(),
+            files: error.files,
+        })
 }
 
 fn refusal(report: String, files: Vec<PathBuf>) -> Refusal {

@@ -13,6 +13,8 @@ use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::plugins::is_library;
+
 /// A burst of changes is over after this much quiet.
 const SETTLE: Duration = Duration::from_millis(250);
 
@@ -24,13 +26,21 @@ const POLL: Duration = Duration::from_secs(2);
 
 /// See the module.
 pub(super) struct Watcher {
-    files: Arc<Mutex<BTreeSet<PathBuf>>>,
+    watched: Arc<Mutex<Watched>>,
     folders: BTreeSet<PathBuf>,
     notifier: Option<RecommendedWatcher>,
     events: mpsc::Receiver<()>,
     /// Keeps the channel open where there is no notifier.
     _sender: mpsc::Sender<()>,
     seen: Vec<Option<Stamp>>,
+}
+
+/// What is watched.
+#[derive(Default)]
+struct Watched {
+    files: BTreeSet<PathBuf>,
+    /// Every library in it is watched, also those that are not there yet.
+    plugin_dir: Option<PathBuf>,
 }
 
 /// What a change of a file changes.
@@ -43,26 +53,26 @@ struct Stamp {
 
 impl Watcher {
     /// Watches `config` and the files beside it.
-    pub(super) fn new(config: &Path, files: &[PathBuf]) -> Self {
+    pub(super) fn new(config: &Path, files: &[PathBuf], plugin_dir: Option<&Path>) -> Self {
         // One waiting word is enough: it says "look", not what to look at.
         let (sender, events) = mpsc::channel(1);
-        let watched: Arc<Mutex<BTreeSet<PathBuf>>> = Arc::default();
+        let watched: Arc<Mutex<Watched>> = Arc::default();
         let notifier = notifier(sender.clone(), Arc::clone(&watched));
         let mut watcher = Self {
-            files: watched,
+            watched,
             folders: BTreeSet::new(),
             notifier,
             events,
             _sender: sender,
             seen: Vec::new(),
         };
-        watcher.follow(config, files);
+        watcher.follow(config, files, plugin_dir);
         watcher.seen = watcher.stamps();
         watcher
     }
 
     /// Watches these files from now on.
-    pub(super) fn follow(&mut self, config: &Path, files: &[PathBuf]) {
+    pub(super) fn follow(&mut self, config: &Path, files: &[PathBuf], plugin_dir: Option<&Path>) {
         let files: BTreeSet<PathBuf> = files.iter().cloned().chain([config.to_owned()]).collect();
         let real = files.iter().filter_map(|file| file.canonicalize().ok());
         let folders: BTreeSet<PathBuf> = files
@@ -70,6 +80,11 @@ impl Watcher {
             .cloned()
             .chain(real)
             .filter_map(|file| file.parent().map(Path::to_owned))
+            .chain(
+                plugin_dir
+                    .filter(|folder| folder.is_dir())
+                    .map(Path::to_owned),
+            )
             .collect();
         if let Some(notifier) = &mut self.notifier {
             for gone in self.folders.difference(&folders) {
@@ -83,7 +98,12 @@ impl Watcher {
             }
         }
         self.folders = folders;
-        *self.files.lock().unwrap_or_else(PoisonError::into_inner) = files;
+        let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        watched.files = files;
+        // Where the config cannot be read, the folder is the one of before.
+        if let Some(folder) = plugin_dir {
+            watched.plugin_dir = Some(folder.to_owned());
+        }
     }
 
     /// What happens from here on is a change. To be called before the files are read.
@@ -109,9 +129,29 @@ impl Watcher {
 
     /// Stats of a handful of files: microseconds, not worth another thread.
     fn stamps(&self) -> Vec<Option<Stamp>> {
-        let files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
-        files.iter().map(|file| stamp(file)).collect()
+        let watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        let files = watched.files.iter().map(|file| stamp(file));
+        let libraries = watched
+            .plugin_dir
+            .iter()
+            .flat_map(|folder| stamps_in(folder));
+        files.chain(libraries).collect()
     }
+}
+
+/// The folder itself, which changes when names in it do, and its libraries.
+fn stamps_in(folder: &Path) -> Vec<Option<Stamp>> {
+    let mut libraries: Vec<PathBuf> = std::fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| is_library(path))
+        .collect();
+    libraries.sort();
+    std::iter::once(stamp(folder))
+        .chain(libraries.iter().map(|library| stamp(library)))
+        .collect()
 }
 
 fn stamp(file: &Path) -> Option<Stamp> {
@@ -124,15 +164,12 @@ fn stamp(file: &Path) -> Option<Stamp> {
     })
 }
 
-fn notifier(
-    sender: mpsc::Sender<()>,
-    files: Arc<Mutex<BTreeSet<PathBuf>>>,
-) -> Option<RecommendedWatcher> {
+fn notifier(sender: mpsc::Sender<()>, watched: Arc<Mutex<Watched>>) -> Option<RecommendedWatcher> {
     let on_event = move |event: notify::Result<notify::Event>| {
         let matters = match event {
             Ok(event) => {
                 !matches!(event.kind, EventKind::Access(_))
-                    && event.paths.iter().any(|path| matters(path, &files))
+                    && event.paths.iter().any(|path| matters(path, &watched))
             }
             // Events were lost: look.
             Err(_) => true,
@@ -153,14 +190,21 @@ fn notifier(
 
 /// Whether a change at `path` can change what the watched files say: it is one of them, or a link or folder on the way
 /// to one (a `ConfigMap` swaps a link beside the file). Other plain files, such as our own state, cannot.
-fn matters(path: &Path, files: &Mutex<BTreeSet<PathBuf>>) -> bool {
-    if files
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .contains(path)
-    {
+fn matters(path: &Path, watched: &Mutex<Watched>) -> bool {
+    let watched = watched.lock().unwrap_or_else(PoisonError::into_inner);
+    let is_plugins = watched
+        .plugin_dir
+        .as_deref()
+        .is_some_and(|folder| path.parent() == Some(folder));
+    if watched.files.contains(path) || (is_plugins && (is_library(path) || is_signature(path))) {
         return true;
     }
+    drop(watched);
     path.symlink_metadata()
         .is_ok_and(|metadata| !metadata.is_file())
+}
+
+fn is_signature(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|extension| extension == "minisig")
 }

@@ -22,7 +22,9 @@ pub(super) struct Access {
     method: Method,
     path: String,
     /// The route's path as configured.
-    pub(super) route: Option<String>,
+    pub(super) route: Option<Arc<str>>,
+    /// The plugin that served it, and its generation.
+    pub(super) plugin: Option<String>,
     /// The client's name.
     pub(super) client: Option<Arc<str>>,
     /// The status sent.
@@ -55,6 +57,7 @@ impl Access {
             method,
             path: shortened(path),
             route: None,
+            plugin: None,
             client: None,
             status: None,
             debug: false,
@@ -88,18 +91,28 @@ impl Drop for Access {
             client = self.client.as_deref(),
             method = self.method.as_str(),
             path = self.path,
-            route = self.route,
+            route = self.route.as_deref(),
+            plugin = self.plugin,
             status = self.status.map(|status| status.as_u16()),
             ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
             bytes = self.bytes,
             upstream = facts.upstream,
             attempts = facts.attempts,
             model = facts.model.as_deref().map(shortened),
+            usage = usage(&facts.usage),
             end = end.as_str(),
             error = self.error.take().or(facts.error),
             "request"
         );
     }
+}
+
+fn usage(counted: &[(String, u64)]) -> Option<String> {
+    let counted: Vec<String> = counted
+        .iter()
+        .map(|(name, amount)| format!("{}={amount}", shortened(name)))
+        .collect();
+    (!counted.is_empty()).then(|| counted.join(" "))
 }
 
 fn shortened(text: &str) -> String {

@@ -1,11 +1,9 @@
 //! The way of one request: id, key, route, handler, answer.
 
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use aurora_config::Match;
-use aurora_sdk::{Context, Error, ErrorKind, Origin, Params, Request, Response};
-use futures_util::FutureExt;
+use aurora_sdk::{Context, Error, ErrorKind, Handler, Origin, Params, Request, Response};
 use http::header::{ALLOW, AUTHORIZATION, CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODING};
 use http::{HeaderMap, Method, StatusCode};
 use salvo::{Depot, FlowCtrl, async_trait};
@@ -13,11 +11,10 @@ use serde_json::json;
 
 use super::access::Access;
 use super::host::RequestHost;
-use super::{cors, render, request_body, request_id, visitor};
+use super::{cors, render, request_body, request_id, run, visitor};
 use crate::gallery;
 use crate::shared::Shared;
-use crate::snapshot::{Route, Snapshot};
-use crate::upstream::trace::Trace;
+use crate::snapshot::{Built, Route, Snapshot};
 
 /// What a route that serves every method is said to serve.
 const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
@@ -59,18 +56,19 @@ impl Gateway {
         }
         let admitted = visitor::admit(snapshot, request, is_public(&routed))?;
         access.client = Some(Arc::clone(&admitted.admission.client.name));
-        let Routed::Found { route, params } = routed else {
+        let Routed::Found(chosen) = routed else {
             return Err(not_found(&path));
         };
-        access.route = Some(route.settings.path.clone());
+        let route = &chosen.route;
+        access.route = Some(Arc::clone(&route.path));
+        access.plugin = Some(chosen.built.label());
         access.debug = route.settings.debug_headers;
-        admitted.admission.check_route(&route.settings.path)?;
-        let client = admitted.client();
-        let host = RequestHost::new(&self.shared, snapshot, &route, admitted, access);
-        let request_id = Arc::clone(&access.request_id);
-        let cx = Context::new(request_id, client, params, server.stream, Arc::new(host));
-        let request = take_request(request, path, snapshot, &route)?;
-        run(&route, &cx, request).await
+        admitted.admission.check_route(&route.path)?;
+        let host = RequestHost::new(&self.shared, snapshot, &chosen, admitted, access);
+        let lasting = Arc::clone(host.lasting());
+        let cx = Context::new(Arc::new(host));
+        let request = take_request(request, path, snapshot, route)?;
+        run::run(&self.shared, chosen, (cx, lasting), request).await
     }
 }
 
@@ -95,7 +93,7 @@ impl salvo::Handler for Gateway {
             render::error(&error)
         });
         if access.debug {
-            debug_headers(&access.trace, snapshot.generation, &mut response.headers);
+            debug_headers(&access, snapshot.generation, &mut response.headers);
         }
         if let Ok(value) = HeaderValue::from_str(&id) {
             response.headers.insert(request_id::NAME, value);
@@ -114,12 +112,20 @@ impl salvo::Handler for Gateway {
 
 /// Where a request goes.
 enum Routed {
-    /// To a route, with the values of its pattern.
-    Found { route: Arc<Route>, params: Params },
+    /// To a route.
+    Found(Chosen),
     /// Nowhere. Said only after the key check: who has no key does not learn which paths there are.
     Missing,
     /// It needs no handler.
     Answered(Response),
+}
+
+/// A route, and who of those that serve it serves this request.
+pub(super) struct Chosen {
+    pub(super) route: Arc<Route>,
+    pub(super) built: Arc<Built<dyn Handler>>,
+    /// Values of the route's pattern.
+    pub(super) params: Params,
 }
 
 fn find(snapshot: &Snapshot, method: &Method, path: &str) -> Routed {
@@ -130,12 +136,16 @@ fn find(snapshot: &Snapshot, method: &Method, path: &str) -> Routed {
         return Routed::Answered(response);
     }
     match snapshot.routes.find(path, method.as_str()) {
-        Match::Found { value, params } => Routed::Found {
-            route: Arc::clone(value),
-            params: params
-                .into_iter()
-                .map(|(name, value)| (name.to_owned(), value.into_owned()))
-                .collect(),
+        Match::Found { value, params } => match value.pick() {
+            None => Routed::Missing,
+            Some(built) => Routed::Found(Chosen {
+                route: Arc::clone(value),
+                built: Arc::clone(built),
+                params: params
+                    .into_iter()
+                    .map(|(name, value)| (name.to_owned(), value.into_owned()))
+                    .collect(),
+            }),
         },
         Match::MethodNotAllowed { allow } => {
             let allow = allowed(&allow);
@@ -171,7 +181,7 @@ async fn picture(
 
 /// Whether the route serves everybody, key or not.
 fn is_public(routed: &Routed) -> bool {
-    matches!(routed, Routed::Found { route, .. } if route.handler.is_public())
+    matches!(routed, Routed::Found(chosen) if chosen.built.what.is_public())
 }
 
 fn greeting(message: &str) -> Response {
@@ -288,38 +298,24 @@ fn take_request(
         method: request.method().clone(),
         path,
         query: request.uri().query().map(str::to_owned),
-        headers,
+        headers: headers.into(),
         body,
         max_body,
     })
 }
 
-/// Runs the handler; a panic in it is this request's failure alone.
-async fn run(route: &Route, cx: &Context, request: Request) -> Result<Response, Error> {
-    let handled = AssertUnwindSafe(route.handler.handle(cx, request))
-        .catch_unwind()
-        .await;
-    handled.unwrap_or_else(|_| {
-        let plugin = &route.settings.plugin;
-        tracing::error!(plugin, request_id = &*cx.request_id, "plugin panicked");
-        Err(Error::new(
-            ErrorKind::BadGateway,
-            Origin::Gateway,
-            "plugin_failed",
-            format!("plugin `{plugin}` failed; the gateway's log has the reason"),
-        ))
-    })
-}
-
-fn debug_headers(trace: &Trace, generation: u64, headers: &mut HeaderMap) {
-    let facts = trace.facts();
+fn debug_headers(access: &Access, generation: u64, headers: &mut HeaderMap) {
+    let facts = access.trace.facts();
     headers.insert("x-aurora-attempts", facts.attempts.into());
     headers.insert("x-aurora-generation", generation.into());
-    if let Some(value) = facts
-        .upstream
-        .and_then(|name| HeaderValue::from_str(&name).ok())
-    {
-        headers.insert("x-aurora-upstream", value);
+    let named = [
+        ("x-aurora-upstream", facts.upstream.as_ref()),
+        ("x-aurora-plugin", access.plugin.as_ref()),
+    ];
+    for (name, value) in named {
+        if let Some(value) = value.and_then(|value| HeaderValue::from_str(value).ok()) {
+            headers.insert(name, value);
+        }
     }
 }
 

@@ -5,17 +5,20 @@ mod models;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aurora_config::target_order;
 use aurora_openai::chat::ChatRequest;
 use aurora_openai::models::Model;
 use aurora_sdk::{
-    BoxFuture, ChatStream, Error, ErrorKind, Host, Level, Operation, Origin, Response, State,
-    UpstreamRequest,
+    BoxFuture, ChatStream, Error, ErrorKind, Facts, Host, Level, Operation, Origin, Response,
+    State, UpstreamRequest,
 };
 use http::Method;
 
 use super::access::Access;
+use super::gateway::Chosen;
+use super::lasting::Lasting;
 use super::visitor::Admitted;
 use crate::providers::Visitor;
 use crate::shared::Shared;
@@ -31,30 +34,48 @@ pub(super) struct RequestHost {
     route: Arc<Route>,
     admission: Arc<Admission>,
     trace: Arc<Trace>,
-    request_id: Arc<str>,
+    facts: Facts,
+    plugin: Arc<str>,
     state: ScopedStore,
     visitor: Arc<Visitor>,
+    lasting: Arc<Lasting>,
 }
 
 impl RequestHost {
     pub(super) fn new(
         shared: &Arc<Shared>,
         snapshot: &Arc<Snapshot>,
-        route: &Arc<Route>,
+        routed: &Chosen,
         admitted: Admitted,
         access: &Access,
     ) -> Self {
+        let client = admitted.client();
         let Admitted { admission, visitor } = admitted;
+        let facts = Facts {
+            request_id: Arc::clone(&access.request_id),
+            route: Arc::clone(&routed.route.path),
+            client,
+            params: routed.params.clone(),
+            stream: snapshot.config().server.stream,
+        };
+        let plugin = Arc::clone(&routed.built.name);
         Self {
             visitor: Arc::new(visitor),
             shared: Arc::clone(shared),
             snapshot: Arc::clone(snapshot),
-            route: Arc::clone(route),
+            route: Arc::clone(&routed.route),
             admission,
             trace: Arc::clone(&access.trace),
-            request_id: Arc::clone(&access.request_id),
-            state: shared.store.scoped(&route.settings.plugin),
+            facts,
+            state: shared.store.scoped(&plugin),
+            plugin,
+            lasting: Arc::default(),
         }
+    }
+
+    /// How long the request goes on without its client.
+    pub(super) fn lasting(&self) -> &Arc<Lasting> {
+        &self.lasting
     }
 
     /// The route's upstreams in the order in which they should be tried for `model`.
@@ -118,6 +139,10 @@ impl fmt::Debug for RequestHost {
 }
 
 impl Host for RequestHost {
+    fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
     fn send(&self, request: UpstreamRequest) -> BoxFuture<'_, Result<Response, Error>> {
         Box::pin(self.send_to(Audience::Client, request))
     }
@@ -149,12 +174,24 @@ impl Host for RequestHost {
     }
 
     fn log(&self, level: Level, message: &str) {
-        let (request_id, plugin) = (&*self.request_id, &self.route.settings.plugin);
+        let (request_id, plugin) = (&*self.facts.request_id, &*self.plugin);
         match level {
             Level::Error => tracing::error!(request_id, plugin, message, "plugin"),
             Level::Warn => tracing::warn!(request_id, plugin, message, "plugin"),
             Level::Info => tracing::info!(request_id, plugin, message, "plugin"),
             Level::Debug => tracing::debug!(request_id, plugin, message, "plugin"),
         }
+    }
+
+    fn keep_running(&self, time: Duration) {
+        self.lasting.keep(time);
+    }
+
+    fn client_gone(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.lasting.client_gone())
+    }
+
+    fn usage(&self, name: &str, amount: u64) {
+        self.trace.usage(name, amount);
     }
 }

@@ -1,12 +1,13 @@
 //! A streamed body on its way to the client.
 //!
-//! Event streams get a comment while nothing is said, so that nothing in between takes them for dead, and a moment
-//! between their last event and a broken end: both would be lost if the connection were torn down at once.
+//! Event streams get a comment while nothing is said, so that nothing in between takes them for dead. Every body gets a moment
+//! between its last piece and a broken end: both would be lost if the connection were torn down at once.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use aurora_openai::sse;
 use aurora_sdk::{BodyStream, Error};
 use bytes::Bytes;
 use futures_core::Stream;
@@ -14,7 +15,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::access::Access;
 
-/// Between the last event and the broken end of the message, so that the event leaves the process first.
+/// Between the last piece and the broken end of the message, so that the piece leaves the process first.
 const LINGER: Duration = Duration::from_millis(50);
 
 const COMMENT: Bytes = Bytes::from_static(b": keep-alive\n\n");
@@ -24,6 +25,27 @@ pub(super) struct Outgoing {
     stream: BodyStream,
     access: Access,
     events: Option<Events>,
+    failing: Option<Failing>,
+}
+
+/// The error that ends a body when the timer fires.
+struct Failing {
+    error: Option<Error>,
+    timer: Pin<Box<Sleep>>,
+}
+
+impl Failing {
+    fn new(error: Error) -> Self {
+        Self {
+            error: Some(error),
+            timer: Box::pin(tokio::time::sleep(LINGER)),
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
+        ready!(self.timer.as_mut().poll(cx));
+        Poll::Ready(self.error.take().map(Err))
+    }
 }
 
 /// What only an event stream needs.
@@ -35,8 +57,6 @@ struct Events {
     /// Whether what was sent ends between two events.
     border: bool,
     timer: Pin<Box<Sleep>>,
-    /// The error that ends the stream when the timer fires.
-    failing: Option<Error>,
 }
 
 impl Outgoing {
@@ -46,6 +66,7 @@ impl Outgoing {
             stream,
             access,
             events: None,
+            failing: None,
         }
     }
 
@@ -57,12 +78,12 @@ impl Outgoing {
             sent: Instant::now(),
             border: true,
             timer,
-            failing: None,
         };
         Self {
             stream,
             access,
             events: Some(events),
+            failing: None,
         }
     }
 }
@@ -73,6 +94,15 @@ impl Events {
         self.border = [b"\n\n".as_slice(), b"\r\n\r\n", b"\r\r"]
             .iter()
             .any(|end| bytes.ends_with(end));
+    }
+
+    /// What tells the client why the stream ends here.
+    fn error_event(&self, error: &Error) -> Bytes {
+        let event = sse::event(None, &error.envelope().to_json());
+        if self.border {
+            return event;
+        }
+        [b"\n\n".as_slice(), &event].concat().into()
     }
 
     /// The stream is silent: a comment where one is due.
@@ -101,11 +131,8 @@ impl Stream for Outgoing {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
-        if let Some(events) = &mut this.events
-            && events.failing.is_some()
-        {
-            ready!(events.timer.as_mut().poll(cx));
-            return Poll::Ready(events.failing.take().map(Err));
+        if let Some(failing) = &mut this.failing {
+            return failing.poll(cx);
         }
         match this.stream.as_mut().poll_next(cx) {
             Poll::Ready(Some(Ok(bytes))) => {
@@ -118,13 +145,16 @@ impl Stream for Outgoing {
             Poll::Ready(Some(Err(error))) => {
                 this.access.finished = true;
                 this.access.error = Some(error.code().to_owned());
-                let Some(events) = &mut this.events else {
-                    return Poll::Ready(Some(Err(error)));
-                };
-                events.timer.as_mut().reset(Instant::now() + LINGER);
-                events.failing = Some(error);
-                ready!(events.timer.as_mut().poll(cx));
-                Poll::Ready(events.failing.take().map(Err))
+                let last = this
+                    .events
+                    .as_ref()
+                    .filter(|_| !error.is_told())
+                    .map(|events| events.error_event(&error));
+                let failing = this.failing.insert(Failing::new(error));
+                match last {
+                    Some(last) => Poll::Ready(Some(Ok(last))),
+                    None => failing.poll(cx),
+                }
             }
             Poll::Ready(None) => {
                 this.access.finished = true;

@@ -7,18 +7,15 @@ use std::sync::Arc;
 
 use aurora_accounts::AccountPool;
 use aurora_config::{
-    Config, Diagnostic, LoadError, Loaded, Protocol, RouteTable, Strategy, Token, TokenSource,
-    Tokens,
+    Config, Diagnostic, LoadError, Loaded, Protocol, Strategy, Token, TokenSource, Tokens,
 };
-use aurora_sdk::BuildError;
 use aurora_tokens::{Settings, TokenPool};
-use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
-use super::{ClientKeys, Route, Snapshot, accounts};
+use super::{ClientKeys, Snapshot, accounts, routes};
 use crate::gallery::Gallery;
-use crate::plugins::Plugins;
+use crate::plugins::{self, Generation, Plugins};
 use crate::providers::Provider;
 use crate::providers::chatgpt::{ChatGptProvider, Surroundings};
 use crate::providers::mock::MockProvider;
@@ -28,7 +25,29 @@ use crate::store::Store;
 use crate::upstream::Upstream;
 
 /// Refused by a plugin, an upstream or the certificate: the config's own checks could not know.
-const REFUSED: &str = "AUR0701";
+pub(super) const REFUSED: &str = "AUR0701";
+
+/// What a snapshot is made of, beside its config.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Material<'a> {
+    /// The config file, absolute.
+    pub(crate) config_path: &'a Path,
+    /// The plugins that routes can name.
+    pub(crate) plugins: &'a Plugins,
+    /// What plugins stand on.
+    pub(crate) surroundings: &'a Arc<plugins::Surroundings>,
+    /// Keyed state.
+    pub(crate) store: &'a Store,
+}
+
+/// A config that cannot be used, and the loaded plugins that are at fault.
+#[derive(Debug)]
+pub(crate) struct Unprepared {
+    /// Everything in the config that cannot be used, each at its place.
+    pub(crate) error: LoadError,
+    /// Libraries that could not be built, and why.
+    pub(crate) culprits: Vec<(Arc<Generation>, String)>,
+}
 
 /// Makes the snapshot of `loaded`. Token health, connections and open slots of `previous` carry over where their
 /// settings did not change.
@@ -37,11 +56,10 @@ const REFUSED: &str = "AUR0701";
 /// Everything in the config that cannot be used, each at its place.
 pub(crate) fn prepare(
     loaded: Loaded,
-    config_path: &Path,
-    plugins: &Plugins,
-    store: &Store,
+    material: &Material<'_>,
     previous: Option<&Snapshot>,
-) -> Result<Snapshot, LoadError> {
+) -> Result<Snapshot, Box<Unprepared>> {
+    let store = material.store;
     let mut problems = Vec::new();
     let pools = pools(&loaded.config, previous);
     let exchanges = previous.map_or_else(TaskTracker::new, |previous| previous.exchanges.clone());
@@ -58,7 +76,9 @@ pub(crate) fn prepare(
         previous,
     };
     let upstreams = upstreams(&around, &mut problems);
-    let (routes, route_list) = routes(&loaded, plugins, &mut problems);
+    let before = previous.map(|previous| &previous.workshop);
+    let floor = routes::Floor::new(&loaded, material, before);
+    let (routes, route_list, workshop, culprits) = floor.build(&mut problems);
     let tls = match loaded.config.server.tls.as_ref().map(tls::acceptor) {
         Some(Err(message)) => {
             problems.push(loaded.diagnose(&["server", "tls"], REFUSED, &message, None));
@@ -69,7 +89,10 @@ pub(crate) fn prepare(
     };
     problems.extend(keyless(&loaded));
     if !problems.is_empty() {
-        return Err(loaded.refuse(problems));
+        return Err(Box::new(Unprepared {
+            error: loaded.refuse(problems),
+            culprits,
+        }));
     }
     accounts::tell(&notices, previous);
     Ok(Snapshot {
@@ -78,7 +101,9 @@ pub(crate) fn prepare(
         exchanges,
         gallery,
         generation: previous.map_or(1, |previous| previous.generation + 1),
-        config_path: config_path.to_owned(),
+        config_path: material.config_path.to_owned(),
+        plugins: material.plugins.clone(),
+        workshop,
         keys: ClientKeys::new(&loaded.config.auth),
         loaded,
         routes,
@@ -238,94 +263,4 @@ fn provider(
             store.scoped("mock"),
         ))),
     }
-}
-
-type Routes = (RouteTable<Arc<Route>>, Vec<Arc<Route>>);
-
-fn routes(loaded: &Loaded, plugins: &Plugins, problems: &mut Vec<Diagnostic>) -> Routes {
-    let mut table = RouteTable::new();
-    let mut list = Vec::new();
-    for (index, settings) in loaded.config.routes.iter().enumerate() {
-        let at = index.to_string();
-        let route = match route(settings, plugins, &loaded.config) {
-            Ok(route) => Arc::new(route),
-            Err(refusal) => {
-                problems.push(refusal.diagnose(loaded, settings, &at));
-                continue;
-            }
-        };
-        let methods = (!route.methods.is_empty()).then_some(route.methods.as_slice());
-        if let Err(conflict) = table.insert(&settings.path, methods, Arc::clone(&route)) {
-            let key = ["routes", at.as_str(), "path"];
-            problems.push(loaded.diagnose(&key, REFUSED, &conflict.to_string(), None));
-        }
-        list.push(route);
-    }
-    (table, list)
-}
-
-/// Why a route cannot be built.
-enum Refusal {
-    Plugin(BuildError),
-    NeedsUpstream,
-}
-
-impl Refusal {
-    fn diagnose(&self, loaded: &Loaded, settings: &aurora_config::Route, at: &str) -> Diagnostic {
-        let plugin = settings.plugin.as_str();
-        match self {
-            Self::NeedsUpstream => {
-                let message = format!(
-                    "route `{}` has no upstream, which plugin `{plugin}` needs",
-                    settings.path
-                );
-                let hint = Some("add `upstream = \"NAME\"`, with a name from [upstreams.NAME]");
-                loaded.diagnose(&["routes", at, "plugin"], REFUSED, &message, hint)
-            }
-            Self::Plugin(error) => {
-                let message = format!("plugin `{plugin}`: {}", error.message);
-                let option = error.option.as_str();
-                let key = if settings.options.contains_key(option) {
-                    vec!["routes", at, "options", option]
-                } else {
-                    vec!["plugins", plugin, option]
-                };
-                loaded.diagnose(&key, REFUSED, &message, error.hint.as_deref())
-            }
-        }
-    }
-}
-
-fn route(
-    settings: &aurora_config::Route,
-    plugins: &Plugins,
-    config: &Config,
-) -> Result<Route, Refusal> {
-    let Some(plugin) = plugins.get(&settings.plugin) else {
-        let message = format!("plugin `{}` is not there", settings.plugin);
-        return Err(Refusal::Plugin(BuildError::new("", message)));
-    };
-    if plugin.needs_upstream() && settings.upstreams.is_empty() {
-        return Err(Refusal::NeedsUpstream);
-    }
-    let mut options: Map<String, Value> = config
-        .plugins
-        .options
-        .get(&settings.plugin)
-        .cloned()
-        .unwrap_or_default();
-    options.extend(settings.options.clone());
-    let handler = plugin.build(&options).map_err(Refusal::Plugin)?;
-    let methods = settings.methods.clone().unwrap_or_else(|| {
-        plugin
-            .methods()
-            .iter()
-            .map(|method| (*method).to_owned())
-            .collect()
-    });
-    Ok(Route {
-        settings: settings.clone(),
-        methods,
-        handler,
-    })
 }

@@ -62,6 +62,28 @@ impl Embedded {
         until: u64,
         now: u64,
     ) -> Result<(), redb::Error> {
+        self.put_if(key, value, (until, now), |_| true).map(drop)
+    }
+
+    /// Puts `value` where what is there is `expected`, in one transaction; whether it was.
+    pub(super) fn swap(
+        &self,
+        key: &str,
+        expected: Option<&[u8]>,
+        value: &[u8],
+        times: (u64, u64),
+    ) -> Result<bool, redb::Error> {
+        self.put_if(key, value, times, |found| found == expected)
+    }
+
+    /// `is_wanted` sees what is there and has not expired.
+    fn put_if(
+        &self,
+        key: &str,
+        value: &[u8],
+        (until, now): (u64, u64),
+        is_wanted: impl FnOnce(Option<&[u8]>) -> bool,
+    ) -> Result<bool, redb::Error> {
         if self.bytes.load(Ordering::Relaxed) + value.len() as u64 > self.max_bytes {
             self.make_room(now)?;
         }
@@ -69,6 +91,15 @@ impl Embedded {
         let transaction = self.database.begin_write()?;
         let replaced = {
             let mut table = transaction.open_table(TABLE)?;
+            let is_wanted = {
+                let found = table.get(key)?;
+                let found = found.as_ref().map(|found| split(found.value()));
+                let lives = found.filter(|(until, _)| *until > now);
+                is_wanted(lives.map(|(_, value)| value))
+            };
+            if !is_wanted {
+                return Ok(false);
+            }
             table
                 .insert(key, entry.as_slice())?
                 .map_or(0, |old| old.value().len() as u64)
@@ -76,7 +107,7 @@ impl Embedded {
         transaction.commit()?;
         self.bytes.fetch_add(entry.len() as u64, Ordering::Relaxed);
         self.bytes.fetch_sub(replaced, Ordering::Relaxed);
-        Ok(())
+        Ok(true)
     }
 
     pub(super) fn delete(&self, key: &str) -> Result<bool, redb::Error> {

@@ -35,13 +35,24 @@ impl Memory {
     }
 
     pub(super) fn put(&self, key: String, value: Bytes, until: u64, now: u64) {
+        self.entries_mut().put(key, value, until, now);
+    }
+
+    /// Puts `value` where what is there is `expected`; whether it was.
+    pub(super) fn swap(
+        &self,
+        key: String,
+        expected: Option<&Bytes>,
+        value: Bytes,
+        (until, now): (u64, u64),
+    ) -> bool {
         let mut entries = self.entries_mut();
-        entries.remove(&key);
-        if entries.bytes + key.len() + value.len() > MAX_BYTES {
-            entries.make_room(key.len() + value.len(), now);
+        let found = entries.by_key.get(&key).filter(|(until, _)| *until > now);
+        let is_expected = found.map(|(_, value)| value) == expected;
+        if is_expected {
+            entries.put(key, value, until, now);
         }
-        entries.bytes += key.len() + value.len();
-        entries.by_key.insert(key, (until, value));
+        is_expected
     }
 
     pub(super) fn delete(&self, key: &str) -> bool {
@@ -50,6 +61,15 @@ impl Memory {
 }
 
 impl Entries {
+    fn put(&mut self, key: String, value: Bytes, until: u64, now: u64) {
+        self.remove(&key);
+        if self.bytes + key.len() + value.len() > MAX_BYTES {
+            self.make_room(key.len() + value.len(), now);
+        }
+        self.bytes += key.len() + value.len();
+        self.by_key.insert(key, (until, value));
+    }
+
     fn remove(&mut self, key: &str) -> bool {
         let Some((_, value)) = self.by_key.remove(key) else {
             return false;

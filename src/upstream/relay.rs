@@ -179,6 +179,12 @@ impl Relay {
     fn fail_plain(&mut self, end: StreamEnd, error: Error) -> Next {
         self.upstream = None;
         self.watch.trace.failed(end, &error);
+        // Where the client was not told by us, it was by the upstream, or there is no event stream to tell it in.
+        let error = if self.watch.to_client {
+            error.told()
+        } else {
+            error
+        };
         Poll::Ready(Some(Err(error)))
     }
 
@@ -197,7 +203,7 @@ impl Relay {
             let event = dialect::error_event(self.watch.operation, &error, &self.responses);
             out.extend_from_slice(&event);
         }
-        self.failing = Some(error);
+        self.failing = Some(error.told());
         Poll::Ready(Some(Ok(out.freeze())))
     }
 

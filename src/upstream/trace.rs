@@ -49,6 +49,8 @@ pub(crate) struct Facts {
     pub(crate) end: Option<StreamEnd>,
     /// The code of the error that the client got.
     pub(crate) error: Option<String>,
+    /// What plugins counted, such as tokens.
+    pub(crate) usage: Vec<(String, u64)>,
 }
 
 impl Trace {
@@ -67,6 +69,17 @@ impl Trace {
     /// The client asks for `model`.
     pub(crate) fn model(&self, model: &str) {
         self.facts_mut().model = Some(model.to_owned());
+    }
+
+    /// A plugin counts something; amounts of one name add up, and only so many names are kept.
+    pub(crate) fn usage(&self, name: &str, amount: u64) {
+        const MAX: usize = 16;
+        let usage = &mut self.facts_mut().usage;
+        if let Some((_, sum)) = usage.iter_mut().find(|(known, _)| known == name) {
+            *sum = sum.saturating_add(amount);
+        } else if usage.len() < MAX {
+            usage.push((name.to_owned(), amount));
+        }
     }
 
     /// The body has ended; the first word holds.

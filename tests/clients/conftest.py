@@ -4,6 +4,7 @@ import contextlib
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import threading
 
@@ -53,14 +54,57 @@ def routes(upstream):
     return text.replace('upstream = "mock"', f'upstream = "{upstream}"')
 
 
+def library(name):
+    """A plugin's library, as `tests/plugins/build` makes it."""
+    path = ROOT / "target/plugins/release" / f"lib{name}.so"
+    assert path.exists(), f"{path} is not there: tests/plugins/build makes it"
+    return path
+
+
 @contextlib.contextmanager
-def started(folder, config):
+def started(folder, config, plugins=()):
+    """Aurora in `folder`, with these libraries in its folder of plugins."""
     folder.mkdir()
+    for plugin in plugins:
+        (folder / "plugins").mkdir(exist_ok=True)
+        shutil.copy(plugin, folder / "plugins")
     aurora = Aurora(folder, config)
     try:
         yield aurora
     finally:
         aurora.stop()
+
+
+@contextlib.contextmanager
+def fake_chatgpt(folder):
+    """The test kit's ChatGPT with accounts in `folder`; gives the config of an upstream `chatgpt` in front of it."""
+    fake = subprocess.Popen(
+        [BINARY.parent / "fake-chatgpt", "--until-stdin-closes", "--write-dir", folder],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    urls = {}
+    for line in fake.stdout:
+        if found := re.match(r"(base|OAuth|session) URL +(\S+)", line):
+            urls[found[1]] = found[2]
+        if line.startswith("device id"):
+            break
+    try:
+        yield f"""
+[tokens.chatgpt]
+access = "{folder}/access_tokens.txt"
+refresh = "{folder}/refresh_tokens.txt"
+[upstreams.chatgpt]
+protocol = "chatgpt-web"
+tokens = "chatgpt"
+base_url = "{urls["base"]}"
+oauth_url = "{urls["OAuth"]}"
+session_url = "{urls["session"]}"
+"""
+    finally:
+        fake.stdin.close()
+        fake.wait(timeout=20)
 
 
 @pytest.fixture(scope="session")

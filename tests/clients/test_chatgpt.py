@@ -3,13 +3,11 @@
 import base64
 import io
 import json
-import re
-import subprocess
 import urllib.request
 
 import openai
 import pytest
-from conftest import BINARY, KEY, routes, started
+from conftest import KEY, fake_chatgpt, routes, started
 
 TOOLS = [
     {
@@ -27,37 +25,10 @@ TOOLS = [
 def web(tmp_path_factory):
     """Aurora in front of the fake, with its accounts."""
     folder = tmp_path_factory.mktemp("chatgpt")
-    fake = subprocess.Popen(
-        [BINARY.parent / "fake-chatgpt", "--until-stdin-closes", "--write-dir", folder],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    urls = {}
-    for line in fake.stdout:
-        if found := re.match(r"(base|OAuth|session) URL +(\S+)", line):
-            urls[found[1]] = found[2]
-        if line.startswith("device id"):
-            break
-    config = f"""
-[auth]
-keys = ["{KEY}"]
-[tokens.chatgpt]
-access = "{folder}/access_tokens.txt"
-refresh = "{folder}/refresh_tokens.txt"
-[upstreams.chatgpt]
-protocol = "chatgpt-web"
-tokens = "chatgpt"
-base_url = "{urls["base"]}"
-oauth_url = "{urls["OAuth"]}"
-session_url = "{urls["session"]}"
-{routes("chatgpt")}"""
-    try:
+    with fake_chatgpt(folder) as upstream:
+        config = f'[auth]\nkeys = ["{KEY}"]\n{upstream}{routes("chatgpt")}'
         with started(folder / "aurora", config) as aurora:
             yield aurora
-    finally:
-        fake.stdin.close()
-        fake.wait(timeout=20)
 
 
 @pytest.fixture

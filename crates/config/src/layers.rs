@@ -67,17 +67,24 @@ fn defaults(section: &Section, layers: &[&Members], outer: Option<&str>) -> Memb
                 Value::Table(defaults(inner, &below, protocol)),
                 Place::Nowhere,
             )),
-            Kind::Named(inner) => Some(named(inner, &below)),
+            Kind::Named(inner) => {
+                let members = named(inner, &below, |_| true);
+                Some(Node::new(Value::Table(members), Place::Nowhere))
+            }
             kind => key.default.and_then(|text| parse_text(text, kind)),
         };
         out.extend(value.map(|value| (key.name.to_owned(), value)));
     }
+    if let Some(Kind::Table(inner)) = section.rest {
+        out.extend(named(inner, layers, |name| section.key(name).is_none()));
+    }
     out
 }
 
-fn named(section: &Section, layers: &[&Members]) -> Node {
+/// The defaults of `section` for each member of `layers` whose name is `wanted`.
+fn named(section: &Section, layers: &[&Members], wanted: impl Fn(&str) -> bool) -> Members {
     let names = layers.iter().flat_map(|layer| layer.keys());
-    let members = names.map(|name| {
+    let members = names.filter(|name| wanted(name)).map(|name| {
         let below: Vec<&Members> = layers
             .iter()
             .filter_map(|layer| layer.get(name)?.as_table())
@@ -90,7 +97,7 @@ fn named(section: &Section, layers: &[&Members]) -> Node {
             ),
         )
     });
-    Node::new(Value::Table(members.collect()), Place::Nowhere)
+    members.collect()
 }
 
 // A list comes from one layer as a whole, so its items take their defaults there.

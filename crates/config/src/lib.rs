@@ -18,9 +18,11 @@ mod sources;
 
 pub use diagnostic::{Diagnostic, Related, Report, Severity, Style, explain};
 pub use layers::flags::Overrides;
-pub use request::{Counts, LoadError, Loaded, PluginInfo, Request, load};
+pub use request::plugins::plugins_of;
+pub use request::{Counts, LoadError, Loaded, PluginInfo, RefusedPlugin, Request, load};
 pub use routes::{Match, RouteConflict, RouteTable, target_order};
 pub use schema::schema;
+pub use settings::plugins::{Grant, OnPanic, PluginSettings, Plugins, Trust, Unload};
 pub use settings::tokens::{AccountFile, AccountKind, Strategy, Token, TokenSource, Tokens};
 pub use settings::*;
 pub use sources::{Memory, Sources, System};

@@ -164,7 +164,8 @@ pub(crate) struct Timeouts {
 pub(crate) struct Route {
     pub(crate) path: Option<String>,
     pub(crate) methods: Option<Vec<String>>,
-    pub(crate) plugin: Option<String>,
+    pub(crate) plugin: Option<OneOrMany<Target>>,
+    pub(crate) filters: Vec<String>,
     pub(crate) upstream: OneOrMany<Target>,
     pub(crate) retry: Retry,
     pub(crate) hold: Option<de::IgnoredAny>,
@@ -173,6 +174,7 @@ pub(crate) struct Route {
     pub(crate) options: Options,
 }
 
+/// An upstream or a plugin, of several.
 #[derive(Deserialize)]
 #[serde(untagged)]
 pub(crate) enum Target {
@@ -209,8 +211,34 @@ pub(crate) struct ExpectRequest {
 #[derive(Deserialize)]
 pub(crate) struct Plugins {
     pub(crate) dir: String,
+    pub(crate) filters: Vec<String>,
+    pub(crate) trust: String,
+    pub(crate) allow: Vec<String>,
+    pub(crate) public_keys: Vec<String>,
+    pub(crate) unload: String,
+    pub(crate) max_generations: usize,
+    #[serde(deserialize_with = "duration")]
+    pub(crate) drain: Duration,
+    pub(crate) on_panic: String,
+    pub(crate) panics: u32,
+    #[serde(deserialize_with = "duration")]
+    pub(crate) panic_window: Duration,
     #[serde(flatten)]
-    pub(crate) options: BTreeMap<String, Options>,
+    pub(crate) named: BTreeMap<String, Plugin>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Plugin {
+    pub(crate) file: Option<String>,
+    pub(crate) grant: Grant,
+    #[serde(flatten)]
+    pub(crate) options: Options,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Grant {
+    pub(crate) upstreams: Vec<String>,
+    pub(crate) max_concurrency: usize,
 }
 
 #[derive(Deserialize)]

@@ -18,6 +18,8 @@ use crate::settings::Config;
 use crate::settings::tokens::TokenSource;
 use crate::sources::Sources;
 
+pub(crate) mod plugins;
+
 /// What is to be loaded.
 #[derive(Clone, Copy)]
 pub struct Request<'a> {
@@ -29,6 +31,8 @@ pub struct Request<'a> {
     pub display: &'a str,
     /// The plugins that routes can name.
     pub plugins: &'a [PluginInfo],
+    /// Libraries of the plugin folder that are not among them, so that a route that names one is told why.
+    pub refused: &'a [RefusedPlugin],
     /// What the command line says.
     pub overrides: &'a Overrides,
 }
@@ -39,6 +43,7 @@ impl std::fmt::Debug for Request<'_> {
         f.debug_struct("Request")
             .field("path", &self.path)
             .field("plugins", &self.plugins)
+            .field("refused", &self.refused)
             .field("overrides", &self.overrides)
             .finish_non_exhaustive()
     }
@@ -51,6 +56,21 @@ pub struct PluginInfo {
     pub name: String,
     /// Methods that it serves where a route names none; empty for any.
     pub methods: Vec<String>,
+    /// Whether it serves routes.
+    pub is_handler: bool,
+    /// Whether it can stand in `filters`.
+    pub is_filter: bool,
+}
+
+/// A library that was not loaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedPlugin {
+    /// The name that it would have served under; empty when that could not be learned.
+    pub name: String,
+    /// The library's path as shown to people.
+    pub file: String,
+    /// Why, for people: a sentence without a full stop.
+    pub reason: String,
 }
 
 /// A configuration that can be used.
@@ -112,6 +132,7 @@ pub fn load(request: &Request<'_>, sources: &dyn Sources) -> Result<Loaded, Load
         places,
         mut layers,
         mut problems,
+        is_sound,
     } = layered(root, request, sources);
     problems.extend(required::missing(&places));
     let raw: Raw = match layers::merge(&mut layers).extract() {
@@ -126,6 +147,7 @@ pub fn load(request: &Request<'_>, sources: &dyn Sources) -> Result<Loaded, Load
         text: &text,
         sources,
         places: &places,
+        plugins_are_sound: is_sound,
         problems,
         files: BTreeSet::new(),
     };
@@ -158,6 +180,8 @@ struct Checked {
     /// Without what is wrong, the weakest first.
     layers: Vec<Node>,
     problems: Vec<Problem>,
+    /// As [`Resolver::plugins_are_sound`].
+    is_sound: bool,
 }
 
 fn layered(file: Node, request: &Request<'_>, sources: &dyn Sources) -> Checked {
@@ -166,6 +190,7 @@ fn layered(file: Node, request: &Request<'_>, sources: &dyn Sources) -> Checked 
     let known = Places::new(vec![environment.clone(), file.clone()]);
     let (historic, further) = historic::layer(&known, sources);
     problems.extend(further);
+    let is_sound = plugins::are_sound(&[&file, &environment, &flags], &problems);
     let layers: Vec<Node> = [&file, &historic, &environment, &flags]
         .into_iter()
         .map(|layer| checked(layer, &mut problems))
@@ -174,6 +199,7 @@ fn layered(file: Node, request: &Request<'_>, sources: &dyn Sources) -> Checked 
         places: Places::new(vec![flags, environment, historic, file]),
         layers,
         problems,
+        is_sound,
     }
 }
 

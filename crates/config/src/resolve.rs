@@ -8,12 +8,14 @@ use crate::document::places::Places;
 use crate::document::text::Text;
 use crate::raw::Raw;
 use crate::request::Request;
-use crate::settings::{Config, Plugins};
+use crate::settings::Config;
 use crate::sources::Sources;
 
 mod auth;
 mod expects;
 mod files;
+mod plugins;
+mod references;
 pub(crate) mod required;
 mod routes;
 mod server;
@@ -26,6 +28,8 @@ pub(crate) struct Resolver<'a> {
     pub(crate) text: &'a Text,
     pub(crate) sources: &'a dyn Sources,
     pub(crate) places: &'a Places,
+    /// Whether `[plugins]` says what it was meant to say. Otherwise no library was loaded, and all would seem to be missing.
+    pub(crate) plugins_are_sound: bool,
     pub(crate) problems: Vec<Problem>,
     pub(crate) files: BTreeSet<PathBuf>,
 }
@@ -36,15 +40,12 @@ impl Resolver<'_> {
         self.version(raw);
         let tokens = self.token_pools(raw);
         let upstreams = self.upstreams(raw);
-        let routes = self.routes(raw);
+        let plugins = self.plugins(raw);
+        let routes = self.routes(raw, &plugins.filters);
         let auth = self.auth(raw);
         let server = self.server(raw, &auth);
         let admin = self.admin(raw, &server);
         let expects = self.expects(raw, &routes, &upstreams);
-        let plugins = Plugins {
-            dir: self.absolute(&raw.plugins.dir),
-            options: raw.plugins.options.clone(),
-        };
         Config {
             server,
             admin,

@@ -61,6 +61,12 @@ pub(crate) enum Kind {
     Origin,
     Variable,
     Sha256,
+    /// `sha256:` and 64 hexadecimal digits.
+    Digest,
+    /// A minisign public key.
+    PublicKey,
+    /// The name of a file, without a folder.
+    FileName,
     /// Text, `{ env = ".." }` or `{ file = ".." }`.
     Secret,
     /// A secret, or a table of this section.
@@ -76,6 +82,8 @@ pub(crate) enum Kind {
     Map,
     /// A table that somebody else will check.
     Free,
+    /// Any value, which somebody else will check; only as [`Section::rest`].
+    Any,
 }
 
 impl Section {

@@ -9,8 +9,10 @@ use std::time::{Duration, SystemTime};
 use secrecy::SecretString;
 use url::Url;
 
+use plugins::Plugins;
 use tokens::Tokens;
 
+pub(crate) mod plugins;
 pub(crate) mod tokens;
 
 /// Everything that one `aurora.toml`, its environment and the files it names say.
@@ -261,8 +263,10 @@ pub struct Route {
     pub path: String,
     /// `methods`, upper case; `None`: those that the plugin serves.
     pub methods: Option<Vec<String>>,
-    /// `plugin`.
-    pub plugin: String,
+    /// `plugin`: at least one, with its share of the traffic each; the first is the main one.
+    pub plugins: Vec<PluginShare>,
+    /// The filters of `[plugins]`, then those of the route's own `filters` that are not among them.
+    pub filters: Vec<String>,
     /// `upstream`: in order of preference, or weighted.
     pub upstreams: Vec<Target>,
     /// Whether `upstreams` was written with weights: a share of traffic each, not an order.
@@ -273,10 +277,26 @@ pub struct Route {
     pub max_body: Option<u64>,
     /// `debug_headers`: adds `x-aurora-upstream` and `x-aurora-attempts` to responses. Default false.
     pub debug_headers: bool,
-    /// `options`: given to the plugin's `build`, over `[plugins.NAME]`.
+    /// `options`: given to `build` of the plugin that serves, over `[plugins.NAME]`; not to filters.
     pub options: serde_json::Map<String, serde_json::Value>,
     /// 1-based line of the route in the file; 0 when it came from elsewhere.
     pub line: usize,
+}
+
+impl Route {
+    /// The main plugin: the first of `plugins`.
+    pub fn plugin(&self) -> &str {
+        self.plugins.first().map_or("", |share| &share.name)
+    }
+}
+
+/// One plugin of a route.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PluginShare {
+    /// Name of the plugin.
+    pub name: String,
+    /// `weight`: its share of the traffic. Default 1; at least one of a route is above 0.
+    pub weight: u32,
 }
 
 /// One upstream of a route.
@@ -297,6 +317,23 @@ pub struct Retry {
     pub budget: Duration,
     /// `on`. Default all.
     pub on: Vec<RetryOn>,
+}
+
+impl Default for Retry {
+    /// As where a route says nothing.
+    fn default() -> Self {
+        Self {
+            attempts: 3,
+            budget: Duration::from_secs(30),
+            on: vec![
+                RetryOn::Connect,
+                RetryOn::Auth,
+                RetryOn::RateLimit,
+                RetryOn::ServerError,
+                RetryOn::FirstByte,
+            ],
+        }
+    }
 }
 
 /// An outcome that a route retries.
@@ -325,13 +362,4 @@ pub struct Expect {
     pub model: Option<String>,
     /// `goes_to`: the first upstream that must be chosen.
     pub goes_to: String,
-}
-
-/// `[plugins]`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Plugins {
-    /// `dir`, absolute: where loadable plugins are looked for. Default `plugins` beside the file; need not exist.
-    pub dir: PathBuf,
-    /// `[plugins.NAME]`: settings of one plugin.
-    pub options: BTreeMap<String, serde_json::Map<String, serde_json::Value>>,
 }

@@ -32,12 +32,15 @@ fn load_with(text: &str, sources: &Memory) -> Result<Loaded, LoadError> {
     let plugins = [PluginInfo {
         name: "chat".to_owned(),
         methods: vec!["POST".to_owned()],
+        is_handler: true,
+        is_filter: false,
     }];
     let request = Request {
         text,
         path: Path::new("/srv/aurora.toml"),
         display: "aurora.toml",
         plugins: &plugins,
+        refused: &[],
         overrides: &Overrides::default(),
     };
     load(&request, sources)

@@ -1,14 +1,15 @@
 //! Broken configurations and, word for word, what is said about them.
 //!
-//! `tests/golden/NN_name.toml`, with `NN_name.env` (lines of a `.env` file) and `NN_name.files/` (files beside
-//! aurora.toml) where a case needs them, gives `NN_name.expected`. `UPDATE_GOLDEN=1` writes what is said now.
+//! `tests/golden/NN_name.toml`, with `NN_name.env` (lines of a `.env` file), `NN_name.files/` (files beside
+//! aurora.toml) and `NN_name.refused` (refused libraries, `NAME|FILE|REASON` a line) where a case needs them, gives
+//! `NN_name.expected`. `UPDATE_GOLDEN=1` writes what is said now.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "test code")]
 
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use aurora_config::{Memory, Overrides, PluginInfo, Request, Style, load};
+use aurora_config::{Memory, Overrides, PluginInfo, RefusedPlugin, Request, Style, load};
 
 #[test]
 fn every_broken_file_gets_the_expected_report() {
@@ -55,6 +56,8 @@ fn report(case: &Path) -> String {
     let plugin = |name: &str, methods: &[&str]| PluginInfo {
         name: name.to_owned(),
         methods: methods.iter().map(|&method| method.to_owned()).collect(),
+        is_handler: name != "audit",
+        is_filter: ["audit", "redact"].contains(&name),
     };
     let plugins = [
         plugin("chat", &["POST"]),
@@ -62,6 +65,8 @@ fn report(case: &Path) -> String {
         plugin("models", &["GET"]),
         plugin("files", &[]),
         plugin("passthrough", &[]),
+        plugin("audit", &[]),
+        plugin("redact", &[]),
     ];
     let display = case.file_name().unwrap().to_str().unwrap();
     let request = Request {
@@ -69,6 +74,7 @@ fn report(case: &Path) -> String {
         path: Path::new("/srv/aurora.toml"),
         display,
         plugins: &plugins,
+        refused: &refused(case),
         overrides: &Overrides::default(),
     };
     let report = match load(&request, &sources(case)) {
@@ -85,6 +91,16 @@ fn report(case: &Path) -> String {
         report.diagnostics().len()
     );
     report.render(Style::Plain) + "\n"
+}
+
+fn refused(case: &Path) -> Vec<RefusedPlugin> {
+    let text = fs::read_to_string(case.with_extension("refused")).unwrap_or_default();
+    let library = |line: &str| {
+        let parts: Vec<String> = line.split('|').map(str::to_owned).collect();
+        let [name, file, reason] = parts.try_into().unwrap();
+        RefusedPlugin { name, file, reason }
+    };
+    text.lines().map(library).collect()
 }
 
 fn sources(case: &Path) -> Memory {

@@ -22,8 +22,10 @@ upstream = "mock"
 "#;
 
 fn load_with(text: &str, sources: &Memory, overrides: &Overrides) -> Result<Loaded, LoadError> {
-    let plugins = ["chat", "passthrough"].map(|name| PluginInfo {
+    let plugins = ["chat", "passthrough", "audit"].map(|name| PluginInfo {
         name: name.to_owned(),
+        is_handler: name != "audit",
+        is_filter: name == "audit",
         methods: if name == "chat" {
             vec!["POST".to_owned()]
         } else {
@@ -35,6 +37,7 @@ fn load_with(text: &str, sources: &Memory, overrides: &Overrides) -> Result<Load
         path: Path::new("/srv/aurora.toml"),
         display: "aurora.toml",
         plugins: &plugins,
+        refused: &[],
         overrides,
     };
     load(&request, sources)
@@ -96,7 +99,7 @@ fn the_example_of_the_architecture_loads() {
     assert_eq!(config.routes[0].retry.on.len(), 5);
     assert!(config.routes[1].line > config.routes[0].line);
     assert_eq!(config.expects[0].goes_to, "openai");
-    assert_eq!(config.plugins.options["hello"]["greeting"], "hi");
+    assert_eq!(config.plugins.options("hello")["greeting"], "hi");
     assert_eq!(config.plugins.dir, Path::new("/srv/plugins"));
     assert!(
         loaded
@@ -137,7 +140,7 @@ fn flags_win_over_the_environment_and_that_over_the_file() {
     assert_eq!(from_env.server.idle, Duration::from_secs(2));
     assert_eq!(from_env.server.drain, Duration::from_secs(1));
     assert_eq!(from_env.server.cors, ["https://a.example"]);
-    assert_eq!(from_env.plugins.options["hello"]["loud"], true);
+    assert_eq!(from_env.plugins.options("hello")["loud"], true);
     let Protocol::Mock(mock) = &from_env.upstreams["mock"].protocol else {
         panic!("not a mock")
     };

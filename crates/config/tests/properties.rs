@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use aurora_config::{
-    Match, Memory, Overrides, PluginInfo, Report, Request, RouteTable, Style, load,
+    Match, Memory, Overrides, PluginInfo, Report, Request, RouteTable, Style, load, plugins_of,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -12,19 +12,29 @@ use proptest::prelude::*;
 const VALID: &str = include_str!("architecture.toml");
 
 fn report(text: &str) -> Report {
-    let plugins = [PluginInfo {
-        name: "chat".to_owned(),
+    let plugins = ["chat", "passthrough", "audit"].map(|name| PluginInfo {
+        name: name.to_owned(),
         methods: vec!["POST".to_owned()],
-    }];
+        is_handler: name != "audit",
+        is_filter: name == "audit",
+    });
     let request = Request {
         text,
         path: Path::new("/srv/aurora.toml"),
         display: "aurora.toml",
         plugins: &plugins,
+        refused: &[],
         overrides: &Overrides::default(),
     };
-    match load(&request, &Memory::new()) {
-        Ok(loaded) => loaded.warnings,
+    let sources = Memory::new()
+        .variable("AURORA_KEY", "sk-local-too")
+        .file("/srv/openai_keys.txt", "sk-1\n");
+    let (plugins, _) = plugins_of(&request, &sources);
+    match load(&request, &sources) {
+        Ok(loaded) => {
+            assert_eq!(plugins, loaded.config.plugins);
+            loaded.warnings
+        }
         Err(error) => error.report,
     }
 }
@@ -62,6 +72,11 @@ fn word() -> impl Strategy<Value = String> {
         Just("[upstreams.mock]".to_owned()),
         Just("[routes]".to_owned()),
     ]
+}
+
+#[test]
+fn the_file_that_is_changed_is_valid() {
+    assert_eq!(report(VALID).errors(), 0);
 }
 
 proptest! {
@@ -114,7 +129,7 @@ proptest! {
     }
 
     #[test]
-    fn any_values_of_the_wrong_kind_give_a_report(line in 0usize..70, value in "(3|-1|1\\.5|true|\"x\"|\"\"|\\[\\]|\\[3\\]|\\{\\}|\\{ a = 1 \\}|1979-05-27)") {
+    fn any_values_of_the_wrong_kind_give_a_report(line in 0usize..90, value in "(3|-1|1\\.5|true|\"x\"|\"\"|\\[\\]|\\[3\\]|\\{\\}|\\{ a = 1 \\}|1979-05-27)") {
         let mut lines: Vec<String> = VALID.lines().map(str::to_owned).collect();
         let line = line % lines.len();
         if let Some((key, _)) = lines[line].clone().split_once('=') {

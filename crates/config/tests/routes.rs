@@ -144,12 +144,15 @@ upstream = ["a", "b", "c"]
     let plugins = [PluginInfo {
         name: "chat".to_owned(),
         methods: Vec::new(),
+        is_handler: true,
+        is_filter: false,
     }];
     let request = Request {
         text,
         path: Path::new("/srv/aurora.toml"),
         display: "aurora.toml",
         plugins: &plugins,
+        refused: &[],
         overrides: &Overrides::default(),
     };
     let config = load(&request, &Memory::new()).unwrap().config;

@@ -9,6 +9,8 @@ use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
 
 use crate::Error;
+use crate::abi::export::{FetchBody, RequestBody};
+use crate::abi::raw::Req;
 
 /// A stream of body chunks. The reader sets the pace: nothing is produced until it is polled.
 pub type BodyStream = Pin<Box<dyn Stream<Item = Result<Bytes, Error>> + Send>>;
@@ -26,6 +28,10 @@ enum Inner {
     Empty,
     Full(Bytes),
     Stream(BodyStream),
+    /// In a loaded plugin: a client's request body that is still on the host's side.
+    Requested(RequestBody),
+    /// In a loaded plugin: an upstream's answer that is still on the host's side.
+    Fetched(FetchBody),
 }
 
 impl Body {
@@ -45,6 +51,39 @@ impl Body {
         }
     }
 
+    pub(crate) fn requested(body: RequestBody, length: Option<u64>) -> Self {
+        Self {
+            inner: Inner::Requested(body),
+            length,
+        }
+    }
+
+    pub(crate) fn fetched(body: FetchBody, length: Option<u64>) -> Self {
+        Self {
+            inner: Inner::Fetched(body),
+            length,
+        }
+    }
+
+    /// The upstream's answer that this is the rest of, or itself.
+    pub(crate) fn into_fetched(self) -> Result<FetchBody, Self> {
+        match self.inner {
+            Inner::Fetched(body) if body.is_movable() => Ok(body),
+            inner => Err(Self {
+                inner,
+                length: self.length,
+            }),
+        }
+    }
+
+    /// Whether this is what is left of `req`'s own body; itself where it is not.
+    pub(crate) fn into_requested(self, req: *mut Req) -> Result<(), Self> {
+        match &self.inner {
+            Inner::Requested(body) if body.req() == req => Ok(()),
+            _ => Err(self),
+        }
+    }
+
     /// Bytes still to come, `None` when not known.
     pub fn length(&self) -> Option<u64> {
         self.length
@@ -54,7 +93,7 @@ impl Body {
     pub fn as_bytes(&self) -> Option<&Bytes> {
         match &self.inner {
             Inner::Full(bytes) => Some(bytes),
-            Inner::Empty | Inner::Stream(_) => None,
+            Inner::Empty | Inner::Stream(_) | Inner::Requested(_) | Inner::Fetched(_) => None,
         }
     }
 
@@ -65,14 +104,14 @@ impl Body {
 
     /// Whether the bytes come as a stream, and so can be read only once.
     pub fn is_stream(&self) -> bool {
-        matches!(self.inner, Inner::Stream(_))
+        !matches!(self.inner, Inner::Empty | Inner::Full(_))
     }
 
     /// Turns any body into a stream of chunks.
     pub fn into_stream(self) -> BodyStream {
         match self.inner {
             Inner::Stream(stream) => stream,
-            inner @ (Inner::Empty | Inner::Full(_)) => Box::pin(Self {
+            inner => Box::pin(Self {
                 inner,
                 length: self.length,
             }),
@@ -119,12 +158,15 @@ impl Stream for Body {
     type Item = Result<Bytes, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if let Inner::Stream(stream) = &mut self.inner {
-            return stream.as_mut().poll_next(cx);
+        match &mut self.inner {
+            Inner::Stream(stream) => return stream.as_mut().poll_next(cx),
+            Inner::Requested(body) => return Pin::new(body).poll_next(cx),
+            Inner::Fetched(body) => return Pin::new(body).poll_next(cx),
+            Inner::Empty | Inner::Full(_) => {}
         }
         match std::mem::take(&mut self.inner) {
             Inner::Full(bytes) => Poll::Ready(Some(Ok(bytes))),
-            Inner::Empty | Inner::Stream(_) => Poll::Ready(None),
+            _ => Poll::Ready(None),
         }
     }
 }
@@ -159,7 +201,7 @@ impl fmt::Debug for Body {
         let form = match self.inner {
             Inner::Empty => "empty",
             Inner::Full(_) => "full",
-            Inner::Stream(_) => "stream",
+            Inner::Stream(_) | Inner::Requested(_) | Inner::Fetched(_) => "stream",
         };
         f.debug_struct("Body")
             .field("form", &form)

@@ -8,49 +8,60 @@ use crate::Host;
 /// Everything about one request that is not on the wire. Cheap to clone; a response stream may keep one.
 #[derive(Clone)]
 pub struct Context {
-    /// The id in `x-request-id`.
-    pub request_id: Arc<str>,
-    /// Who asks.
-    pub client: Client,
-    /// Values of the route pattern's parameters.
-    pub params: Params,
-    /// Whether answers may be streamed at all (`[server] stream`).
-    pub stream: bool,
     host: Arc<dyn Host>,
 }
 
 impl Context {
     /// A context bound to `host`.
-    pub fn new(
-        request_id: Arc<str>,
-        client: Client,
-        params: Params,
-        stream: bool,
-        host: Arc<dyn Host>,
-    ) -> Self {
-        Self {
-            request_id,
-            client,
-            params,
-            stream,
-            host,
-        }
+    pub fn new(host: Arc<dyn Host>) -> Self {
+        Self { host }
     }
 
     /// The way to the outside.
     pub fn host(&self) -> &dyn Host {
         self.host.as_ref()
     }
+
+    /// The id in `x-request-id`.
+    pub fn request_id(&self) -> &str {
+        &self.host.facts().request_id
+    }
+
+    /// Who asks.
+    pub fn client(&self) -> &Client {
+        &self.host.facts().client
+    }
+
+    /// Values of the route pattern's parameters.
+    pub fn params(&self) -> &Params {
+        &self.host.facts().params
+    }
+
+    /// Whether answers may be streamed at all (`[server] stream`).
+    pub fn stream(&self) -> bool {
+        self.host.facts().stream
+    }
 }
 
 impl fmt::Debug for Context {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Context")
-            .field("request_id", &self.request_id)
-            .field("client", &self.client)
-            .field("params", &self.params)
-            .finish_non_exhaustive()
+        f.debug_tuple("Context").field(self.host.facts()).finish()
     }
+}
+
+/// What there is to know about a request from the moment that it is routed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    /// The id in `x-request-id`.
+    pub request_id: Arc<str>,
+    /// The route's path as configured.
+    pub route: Arc<str>,
+    /// Who asks.
+    pub client: Client,
+    /// Values of the route pattern's parameters.
+    pub params: Params,
+    /// Whether answers may be streamed at all (`[server] stream`).
+    pub stream: bool,
 }
 
 /// The client by its key; never the key itself.
@@ -73,6 +84,13 @@ impl Params {
             .iter()
             .find(|(key, _)| key == name)
             .map(|(_, value)| value.as_str())
+    }
+
+    /// Names and decoded values, in the order of the path.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
     }
 }
 

@@ -66,6 +66,7 @@ struct Parts {
     message: String,
     param: Option<String>,
     retry_after: Option<Duration>,
+    told: bool,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -88,6 +89,7 @@ impl Error {
             message,
             param: None,
             retry_after: None,
+            told: false,
             source: None,
         }))
     }
@@ -164,6 +166,18 @@ impl Error {
     ) -> Self {
         self.0.source = Some(source.into());
         self
+    }
+
+    /// Marks that the answer so far has told the client: no error event needs to be added to its stream.
+    #[must_use]
+    pub fn told(mut self) -> Self {
+        self.0.told = true;
+        self
+    }
+
+    /// Whether the answer so far has told the client.
+    pub fn is_told(&self) -> bool {
+        self.0.told
     }
 
     /// What happened.

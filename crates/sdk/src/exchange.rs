@@ -6,7 +6,7 @@ use http::{HeaderMap, Method, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::{Body, Error};
+use crate::{Body, Error, Headers};
 
 /// A client's request. Credentials are not in `headers`: the host has dealt with them.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ pub struct Request {
     /// The query as sent, without the `?`.
     pub query: Option<String>,
     /// The headers.
-    pub headers: HeaderMap,
+    pub headers: Headers,
     /// The body.
     pub body: Body,
     /// The largest body that the route takes as a whole in memory, bytes.
@@ -34,6 +34,16 @@ impl Request {
         std::mem::take(&mut self.body).read_all(self.max_body).await
     }
 
+    /// Reads the whole body, up to the route's limit, and leaves it in its place for who comes after.
+    ///
+    /// # Errors
+    /// As [`Request::read`].
+    pub async fn peek(&mut self) -> Result<Bytes, Error> {
+        let bytes = self.read().await?;
+        self.body = bytes.clone().into();
+        Ok(bytes)
+    }
+
     /// Reads the body as JSON.
     ///
     /// # Errors
@@ -45,15 +55,14 @@ impl Request {
 
     /// The media type of the body, lower case, without parameters; empty when there is none.
     pub fn content_type(&self) -> String {
-        media_type(&self.headers)
+        media_type(self.headers.value(CONTENT_TYPE.as_str()))
     }
 }
 
-/// The media type in `headers`, lower case, without parameters; empty when there is none.
-fn media_type(headers: &HeaderMap) -> String {
-    headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
+/// The media type in a `content-type`, lower case, without parameters; empty when there is none.
+fn media_type(content_type: Option<&[u8]>) -> String {
+    content_type
+        .and_then(|value| std::str::from_utf8(value).ok())
         .and_then(|value| value.split(';').next())
         .map(|value| value.trim().to_ascii_lowercase())
         .unwrap_or_default()
@@ -108,6 +117,6 @@ impl Response {
 
     /// The media type of the body, lower case, without parameters; empty when there is none.
     pub fn content_type(&self) -> String {
-        media_type(&self.headers)
+        media_type(self.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes))
     }
 }

@@ -1,4 +1,4 @@
-//! What the host does for a handler.
+//! What the host does for a handler, inside of one request.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -7,9 +7,11 @@ use aurora_openai::chat::{ChatChunk, ChatRequest};
 use aurora_openai::models::Model;
 use bytes::Bytes;
 use futures_core::Stream;
-use http::{HeaderMap, Method};
+use http::Method;
+use serde_json::Value;
 
-use crate::{Body, BoxFuture, Error, Response};
+use crate::calls;
+use crate::{Body, BoxFuture, Error, Facts, Headers, Response, Upload};
 
 /// The canonical events of one chat answer, ending after the last chunk; an early end is an `Err`.
 pub type ChatStream = Pin<Box<dyn Stream<Item = Result<ChatChunk, Error>> + Send>>;
@@ -19,6 +21,9 @@ pub type ChatStream = Pin<Box<dyn Stream<Item = Result<ChatChunk, Error>> + Send
 /// Two levels. Raw: [`Host::send`] relays bytes to an upstream that speaks the client's own API. Semantic: canonical
 /// operations such as [`Host::chat`] work whatever the upstream speaks. Neither shows a credential.
 pub trait Host: Send + Sync {
+    /// What there is to know about the request beside the request itself.
+    fn facts(&self) -> &Facts;
+
     /// Sends through the route's upstreams: picks one, adds its credential, tries another where nothing is lost by it.
     ///
     /// The response is what the upstream said, errors of the client's making included, with headers that may reach
@@ -49,11 +54,63 @@ pub trait Host: Send + Sync {
     /// Where no upstream could tell.
     fn models(&self) -> BoxFuture<'_, Result<Vec<Model>, Error>>;
 
+    /// Makes pictures; request and answer as of `POST /v1/images/generations`.
+    ///
+    /// # Errors
+    /// As [`Host::chat`].
+    fn images(&self, request: Value) -> BoxFuture<'_, Result<Value, Error>> {
+        let sent = self.send(calls::images(&request));
+        Box::pin(async move { calls::json(sent.await?).await })
+    }
+
+    /// Speaks; request as of `POST /v1/audio/speech`. The answer is sound.
+    ///
+    /// # Errors
+    /// As [`Host::chat`].
+    fn speech(&self, request: Value) -> BoxFuture<'_, Result<Response, Error>> {
+        let sent = self.send(calls::speech(&request));
+        Box::pin(async move { calls::accepted(sent.await?).await })
+    }
+
+    /// Writes down what is said in `file`; `request` has the other fields of `POST /v1/audio/transcriptions`.
+    ///
+    /// # Errors
+    /// As [`Host::chat`].
+    fn transcribe(&self, file: Upload, request: Value) -> BoxFuture<'_, Result<Value, Error>> {
+        let sent = self.send(calls::transcribe(file, &request));
+        Box::pin(async move { calls::json(sent.await?).await })
+    }
+
+    /// Uploads `file`; `request` has the other fields of `POST /v1/files`. The answer is the file object.
+    ///
+    /// # Errors
+    /// As [`Host::chat`].
+    fn upload(&self, file: Upload, request: Value) -> BoxFuture<'_, Result<Value, Error>> {
+        let sent = self.send(calls::upload(file, &request));
+        Box::pin(async move { calls::json(sent.await?).await })
+    }
+
     /// Small keyed state with expiry that outlives requests, reloads and restarts.
     fn state(&self) -> &dyn State;
 
     /// Writes to the gateway's log under the request's id.
     fn log(&self, level: Level, message: &str);
+
+    /// Goes on for up to `time` when the client leaves before the end, for accounts that must be settled; what is still
+    /// written then goes nowhere. By default everything is dropped the moment the client is gone.
+    fn keep_running(&self, time: Duration) {
+        let _ = time;
+    }
+
+    /// Ready when the client has gone. Only who keeps running lives to see it.
+    fn client_gone(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::pending())
+    }
+
+    /// Adds to what the access log says of the request, such as `input_tokens`.
+    fn usage(&self, name: &str, amount: u64) {
+        let (_, _) = (name, amount);
+    }
 }
 
 /// Small values with an expiry, shared by all requests of a plugin.
@@ -80,6 +137,19 @@ pub trait State: Send + Sync {
     /// # Errors
     /// [`Error::internal`] where the store cannot be written.
     fn delete<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<bool, Error>>;
+
+    /// Keeps `value` under `key` for `keep` if what is there is `expected` (`None`: nothing); returns whether it was.
+    /// Nobody writes in between.
+    ///
+    /// # Errors
+    /// [`Error::internal`] where the store cannot be written.
+    fn swap<'a>(
+        &'a self,
+        key: &'a str,
+        expected: Option<Bytes>,
+        value: Bytes,
+        keep: Duration,
+    ) -> BoxFuture<'a, Result<bool, Error>>;
 }
 
 /// How much a log line matters.
@@ -128,7 +198,7 @@ pub struct UpstreamRequest {
     /// The path below the upstream's API root, such as `chat/completions`, with the query if there is one.
     pub path: String,
     /// Headers to offer; the host passes on only those that an upstream may see.
-    pub headers: HeaderMap,
+    pub headers: Headers,
     /// The body. A stream can be sent only once, so such a request is never retried.
     pub body: Body,
     /// The client's name of the model; the host replaces it in the body where it is an alias.

@@ -1,27 +1,41 @@
-//! A plugin builds handlers; a handler serves a route.
+//! A plugin builds handlers and filters; a handler serves a route.
+
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use crate::{BoxFuture, Context, Error, Request, Response};
+use crate::{BoxFuture, Context, Error, Filter, Manifest, PluginHost, Request, Response};
 
-/// What an operator names in `plugin = "..."`.
+/// What an operator names in `plugin = "..."` or `filters = ["..."]`.
 pub trait Plugin: Send + Sync + 'static {
-    /// The name, `[a-z][a-z0-9-]{0,62}`.
-    fn name(&self) -> &str;
-
-    /// The methods that its handlers serve where the route lists none; empty for any.
-    fn methods(&self) -> &[&'static str];
-
-    /// Whether a route of this plugin makes sense without an upstream.
-    fn needs_upstream(&self) -> bool {
-        true
-    }
+    /// What it says of itself.
+    fn manifest(&self) -> Manifest;
 
     /// Makes the handler of one route, while a snapshot is prepared: bad options fail the reload, never a request.
     ///
     /// # Errors
     /// The option at fault and what is wrong with it.
-    fn build(&self, options: &Map<String, Value>) -> Result<Box<dyn Handler>, BuildError>;
+    fn build(
+        &self,
+        host: &Arc<dyn PluginHost>,
+        options: &Map<String, Value>,
+    ) -> Result<Box<dyn Handler>, BuildError> {
+        let (_, _) = (host, options);
+        Err(BuildError::new("", "it is no handler"))
+    }
+
+    /// Makes a filter, as [`Plugin::build`] does a handler.
+    ///
+    /// # Errors
+    /// The option at fault and what is wrong with it.
+    fn build_filter(
+        &self,
+        host: &Arc<dyn PluginHost>,
+        options: &Map<String, Value>,
+    ) -> Result<Box<dyn Filter>, BuildError> {
+        let (_, _) = (host, options);
+        Err(BuildError::new("", "it is no filter"))
+    }
 }
 
 /// Serves the requests of one route. Shared by all of them.
@@ -37,12 +51,23 @@ pub trait Handler: Send + Sync + 'static {
     fn is_public(&self) -> bool {
         false
     }
+
+    /// A test of itself before it serves; has 10 s.
+    ///
+    /// # Errors
+    /// Why it must not serve.
+    fn probe(&self) -> BoxFuture<'_, Result<(), Error>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    /// No new requests will come: the time to end work in the background. Requests under way go on.
+    fn drain(&self) {}
 }
 
 /// Options that a plugin cannot be built with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BuildError {
-    /// The option at fault; empty when it is not one alone.
+    /// The option at fault; empty when it is not one alone. A path into a nested option has slashes, as in `rules/0/name`.
     pub option: String,
     /// What is wrong with it.
     pub message: String,

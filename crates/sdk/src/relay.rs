@@ -8,10 +8,9 @@ use aurora_openai::multipart::{self, Form};
 use aurora_openai::peek::{self, Peek};
 use bytes::Bytes;
 use futures_core::Stream;
-use http::HeaderMap;
 use http::header::{ACCEPT_ENCODING, CONTENT_TYPE, HeaderValue};
 
-use crate::{Body, Context, Error, Operation, Request, Response, UpstreamRequest};
+use crate::{Body, Context, Error, Headers, Operation, Request, Response, UpstreamRequest};
 
 /// How much of a form is read in search of its `model`, bytes.
 const MAX_FORM_START: usize = 64 * 1024;
@@ -73,11 +72,11 @@ pub async fn relay(
 async fn form_model(
     cx: &Context,
     mut body: Body,
-    headers: &HeaderMap,
+    headers: &Headers,
 ) -> Result<(Body, Option<String>), Error> {
     let content_type = headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok());
+        .value(CONTENT_TYPE.as_str())
+        .and_then(|value| std::str::from_utf8(value).ok());
     let Some(boundary) = content_type.and_then(multipart::boundary) else {
         return Ok((body, None));
     };
@@ -148,7 +147,7 @@ fn prepare(
     cx: &Context,
     payload: Payload,
     bytes: Bytes,
-    headers: &mut HeaderMap,
+    headers: &mut Headers,
 ) -> Result<(Bytes, Option<String>), Error> {
     let peek = match (Peek::of(&bytes), payload) {
         (Ok(peek), _) => peek,
@@ -156,25 +155,28 @@ fn prepare(
         // Not ours to judge: the upstream may take what we cannot read.
         (Err(_), Payload::ByContentType) => return Ok((bytes, None)),
     };
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    // Unchanged headers stay where they are.
+    if headers.value(CONTENT_TYPE.as_str()) != Some(b"application/json") {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
     if !peek.stream {
         return Ok((bytes, peek.model));
     }
-    if cx.stream {
+    if cx.stream() {
         // A compressed event stream could not be followed to its end marker.
-        headers.remove(ACCEPT_ENCODING);
+        if headers.value(ACCEPT_ENCODING.as_str()).is_some() {
+            headers.remove(ACCEPT_ENCODING);
+        }
         return Ok((bytes, peek.model));
     }
     let bytes = peek::without_stream(&bytes, &peek);
     Ok((bytes, peek.model))
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
-    headers.get(CONTENT_TYPE).is_none_or(|value| {
-        value
-            .as_bytes()
-            .to_ascii_lowercase()
-            .starts_with(b"application/json")
+fn is_json(headers: &Headers) -> bool {
+    headers.value(CONTENT_TYPE.as_str()).is_none_or(|value| {
+        let start = value.get(..b"application/json".len());
+        start.is_some_and(|start| start.eq_ignore_ascii_case(b"application/json"))
     })
 }
 

@@ -85,6 +85,9 @@ impl Builder {
             command.args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
         }
         command.args(&self.args);
+        if let Some(libraries) = libraries() {
+            command.arg("--plugin-dir").arg(libraries);
+        }
         command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -109,6 +112,12 @@ impl Builder {
         })
         .await;
         let text = output.text();
+        let is_loaded =
+            text.contains("plugin loaded plugin=\"chat\"") && !text.contains("plugin refused");
+        assert!(
+            is_loaded || libraries().is_none(),
+            "the libraries were not used:\n{text}"
+        );
         let after = |word: &str| -> Vec<String> {
             text.lines()
                 .filter_map(|line| line.strip_prefix(word))
@@ -136,6 +145,11 @@ impl Builder {
             String::from_utf8_lossy(&text).into_owned(),
         )
     }
+}
+
+/// Where the built-in plugins are as libraries, for tests that are run a second time with these in their place.
+fn libraries() -> Option<PathBuf> {
+    std::env::var_os("AURORA_TEST_LIBRARIES").map(PathBuf::from)
 }
 
 /// A client as a program would have one: no proxy, no redirects, no TLS checks.
@@ -303,9 +317,11 @@ impl Aurora {
 
     /// Replaces a file as editors do: a new one beside it, renamed over it.
     pub fn replace(&self, name: &str, content: impl AsRef<[u8]>) {
-        let fresh = self.path(&format!(".{name}.new"));
+        let path = self.path(name);
+        let file = path.file_name().unwrap().display();
+        let fresh = path.with_file_name(format!(".{file}.new"));
         std::fs::write(&fresh, content).unwrap();
-        std::fs::rename(fresh, self.path(name)).unwrap();
+        std::fs::rename(fresh, path).unwrap();
     }
 
     /// Everything that it wrote so far, to either stream.

@@ -1,12 +1,17 @@
 //! The built-in `auth` plugin: exchanges a client's refresh or session token for an access token.
 
+use std::sync::Arc;
+
 use aurora_sdk::{
-    Body, BoxFuture, BuildError, Context, Error, ErrorKind, Handler, Operation, Origin, Plugin,
-    Request, Response, UpstreamRequest,
+    Body, BoxFuture, BuildError, Context, Error, ErrorKind, Handler, Manifest, Operation, Origin,
+    Plugin, PluginHost, Request, Response, UpstreamRequest,
 };
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method};
 use serde_json::{Map, Value, json};
+
+#[cfg(feature = "export")]
+aurora_sdk::export_plugin!(Auth);
 
 /// Session tokens have a few kilobytes.
 const MAX_BODY: u64 = 64 * 1024;
@@ -16,15 +21,17 @@ const MAX_BODY: u64 = 64 * 1024;
 pub struct Auth;
 
 impl Plugin for Auth {
-    fn name(&self) -> &'static str {
-        "auth"
+    fn manifest(&self) -> Manifest {
+        Manifest::handler("auth", env!("CARGO_PKG_VERSION"))
+            .about("exchange of refresh and session tokens")
+            .methods(["POST"])
     }
 
-    fn methods(&self) -> &[&'static str] {
-        &["POST"]
-    }
-
-    fn build(&self, options: &Map<String, Value>) -> Result<Box<dyn Handler>, BuildError> {
+    fn build(
+        &self,
+        _host: &Arc<dyn PluginHost>,
+        options: &Map<String, Value>,
+    ) -> Result<Box<dyn Handler>, BuildError> {
         BuildError::unknown_options(options, &["public"])?;
         let is_public = match options.get("public") {
             None => false,
@@ -89,7 +96,7 @@ async fn exchange(cx: &Context, mut request: Request) -> Result<Response, Error>
         operation: Operation::Auth,
         method: Method::POST,
         path: path.to_owned(),
-        headers,
+        headers: headers.into(),
         // Nothing else of the body goes on.
         body: Body::from(json!({ field: token }).to_string()),
         model: None,

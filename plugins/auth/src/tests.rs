@@ -1,82 +1,19 @@
-use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex};
-use std::task::{Poll, Waker};
-
-use aurora_openai::chat::ChatRequest;
-use aurora_openai::models::Model;
-use aurora_sdk::{ChatStream, Client, Host, Level, Params, State};
-use bytes::Bytes;
+use aurora_sdk::testing::{Answer, FakeHost, request};
 
 use super::*;
 
-/// A host that answers with a token, where it can.
-#[derive(Default)]
-struct FakeHost {
-    native: bool,
-    sent: Mutex<Vec<UpstreamRequest>>,
+/// A host that answers with a token.
+fn native() -> FakeHost {
+    let token = Response::json(&json!({ "access_token": "eyJ" })).unwrap();
+    FakeHost::new().speaks(Operation::Auth).answers(token)
 }
 
-impl Host for FakeHost {
-    fn send(&self, request: UpstreamRequest) -> BoxFuture<'_, Result<Response, Error>> {
-        self.sent.lock().unwrap().push(request);
-        Box::pin(async { Response::json(&json!({ "access_token": "eyJ" })) })
-    }
-
-    fn native(&self, operation: Operation) -> bool {
-        self.native && operation == Operation::Auth
-    }
-
-    fn chat(&self, _: ChatRequest) -> BoxFuture<'_, Result<ChatStream, Error>> {
-        panic!("nobody chats here")
-    }
-
-    fn models(&self) -> BoxFuture<'_, Result<Vec<Model>, Error>> {
-        panic!("nobody asks for models here")
-    }
-
-    fn state(&self) -> &dyn State {
-        panic!("nothing is kept here")
-    }
-
-    fn log(&self, _: Level, _: &str) {}
-}
-
-fn call(host: &Arc<FakeHost>, path: &str, body: &str) -> Result<Response, Error> {
-    let client = Client {
-        name: "a".into(),
-        owner: "a".into(),
-    };
-    let host = Arc::clone(host) as Arc<dyn Host>;
-    let cx = Context::new("req-1".into(), client, Params::default(), true, host);
-    let request = Request {
-        method: Method::POST,
-        path: path.to_owned(),
-        query: None,
-        headers: HeaderMap::new(),
-        body: body.to_owned().into(),
-        max_body: 1 << 20,
-    };
-    let handler = Auth.build(&Map::new()).unwrap();
-    wait(handler.handle(&cx, request))
-}
-
-/// Nothing here ever waits, so that one poll after the other is all that it takes.
-fn wait<T>(future: impl Future<Output = T>) -> T {
-    let mut future = pin!(future);
-    let mut cx = std::task::Context::from_waker(Waker::noop());
-    for _ in 0..1000 {
-        if let Poll::Ready(value) = Pin::as_mut(&mut future).poll(&mut cx) {
-            return value;
-        }
-    }
-    panic!("nothing here should ever wait");
-}
-
-fn native() -> Arc<FakeHost> {
-    Arc::new(FakeHost {
-        native: true,
-        ..FakeHost::default()
-    })
+fn call(host: &FakeHost, path: &str, body: &str) -> Result<Answer, Error> {
+    host.call(
+        &Auth,
+        json!({}),
+        request("POST", path).body(body.to_owned()),
+    )
 }
 
 #[test]
@@ -90,21 +27,21 @@ fn tokens_are_exchanged_by_the_end_of_the_path() {
         let host = native();
         let body = json!({ field: " tok ", "other": 1 }).to_string();
 
-        let response = call(&host, path, &body).unwrap();
+        let answer = call(&host, path, &body).unwrap();
 
-        assert_eq!(response.headers["cache-control"], "no-store");
-        let answer: Bytes = wait(response.body.read_all(1 << 10)).unwrap();
-        assert_eq!(answer, r#"{"access_token":"eyJ"}"#);
-        let sent = host.sent.lock().unwrap().pop().unwrap();
+        assert_eq!(answer.headers["cache-control"], "no-store");
+        assert_eq!(answer.text(), r#"{"access_token":"eyJ"}"#);
+        let sent = host.sent().pop().unwrap();
         assert_eq!(
-            (sent.operation, sent.method),
-            (Operation::Auth, Method::POST)
+            (sent.operation, &sent.method),
+            (Operation::Auth, &Method::POST)
         );
-        assert_eq!((sent.path.as_str(), sent.model), (upstream, None));
+        assert_eq!(
+            (sent.path.as_str(), sent.model.as_deref()),
+            (upstream, None)
+        );
         assert_eq!(sent.headers["content-type"], "application/json");
-        let body = wait(sent.body.read_all(1 << 10)).unwrap();
-        let body: Value = serde_json::from_slice(&body).unwrap();
-        assert_eq!(body, json!({ field: "tok" }));
+        assert_eq!(sent.json(), json!({ field: "tok" }));
     }
 }
 
@@ -153,25 +90,26 @@ fn a_body_without_the_token_is_refused_and_sends_nothing() {
             (code, param),
             "{path} {code}"
         );
-        assert!(host.sent.lock().unwrap().is_empty());
+        assert!(host.sent().is_empty());
     }
 }
 
 #[test]
 fn an_upstream_that_exchanges_nothing_says_which_ones_do() {
-    let host = Arc::new(FakeHost::default());
+    let host = FakeHost::new();
 
     let error = call(&host, "/auth/refresh", r#"{"refresh_token":"a"}"#).unwrap_err();
 
     assert_eq!(error.code(), "unsupported_operation");
     assert_eq!(error.status().as_u16(), 501);
     assert!(error.message().contains("chatgpt-web"));
-    assert!(host.sent.lock().unwrap().is_empty());
+    assert!(host.sent().is_empty());
 }
 
 #[test]
 fn it_is_behind_the_key_unless_the_operator_opens_it() {
-    let build = |options: Value| Auth.build(options.as_object().unwrap());
+    let ground = FakeHost::new().plugin_host();
+    let build = |options: Value| Auth.build(&ground, options.as_object().unwrap());
 
     assert!(!build(json!({})).unwrap().is_public());
     assert!(!build(json!({ "public": false })).unwrap().is_public());

@@ -1,25 +1,33 @@
 //! The built-in `images` plugin: image generations, edits and variations, told apart by the end of the path.
 
+use std::sync::Arc;
+
 use aurora_sdk::relay::{Payload, relay};
 use aurora_sdk::{
-    BoxFuture, BuildError, Context, Error, Handler, Operation, Plugin, Request, Response,
+    BoxFuture, BuildError, Context, Error, Handler, Manifest, Operation, Plugin, PluginHost,
+    Request, Response,
 };
 use serde_json::{Map, Value};
+
+#[cfg(feature = "export")]
+aurora_sdk::export_plugin!(Images);
 
 /// Serves `POST /v1/images/{generations,edits,variations}`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Images;
 
 impl Plugin for Images {
-    fn name(&self) -> &'static str {
-        "images"
+    fn manifest(&self) -> Manifest {
+        Manifest::handler("images", env!("CARGO_PKG_VERSION"))
+            .about("image generations, edits and variations")
+            .methods(["POST"])
     }
 
-    fn methods(&self) -> &[&'static str] {
-        &["POST"]
-    }
-
-    fn build(&self, options: &Map<String, Value>) -> Result<Box<dyn Handler>, BuildError> {
+    fn build(
+        &self,
+        _host: &Arc<dyn PluginHost>,
+        options: &Map<String, Value>,
+    ) -> Result<Box<dyn Handler>, BuildError> {
         BuildError::unknown_options(options, &[])?;
         Ok(Box::new(ImagesHandler))
     }

@@ -1,25 +1,33 @@
 //! The built-in `models` plugin: the models of all the route's upstreams, with the configured aliases.
 
+use std::sync::Arc;
+
 use aurora_openai::models::{Model, ModelList};
 use aurora_sdk::{
-    BoxFuture, BuildError, Context, Error, ErrorKind, Handler, Origin, Plugin, Request, Response,
+    BoxFuture, BuildError, Context, Error, ErrorKind, Handler, Manifest, Origin, Plugin,
+    PluginHost, Request, Response,
 };
 use serde_json::{Map, Value};
+
+#[cfg(feature = "export")]
+aurora_sdk::export_plugin!(Models);
 
 /// Serves `GET /v1/models` and `GET /v1/models/{id}`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Models;
 
 impl Plugin for Models {
-    fn name(&self) -> &'static str {
-        "models"
+    fn manifest(&self) -> Manifest {
+        Manifest::handler("models", env!("CARGO_PKG_VERSION"))
+            .about("the models of all upstreams of the route")
+            .methods(["GET"])
     }
 
-    fn methods(&self) -> &[&'static str] {
-        &["GET"]
-    }
-
-    fn build(&self, options: &Map<String, Value>) -> Result<Box<dyn Handler>, BuildError> {
+    fn build(
+        &self,
+        _host: &Arc<dyn PluginHost>,
+        options: &Map<String, Value>,
+    ) -> Result<Box<dyn Handler>, BuildError> {
         BuildError::unknown_options(options, &[])?;
         Ok(Box::new(ModelsHandler))
     }
@@ -47,7 +55,7 @@ impl Handler for ModelsHandler {
 fn wanted(cx: &Context) -> Option<&str> {
     ["id", "model", "rest"]
         .into_iter()
-        .find_map(|name| cx.params.get(name))
+        .find_map(|name| cx.params().get(name))
 }
 
 fn find(models: Vec<Model>, id: &str) -> Result<Model, Error> {

@@ -1,10 +1,16 @@
 //! The built-in `passthrough` plugin: any path, any method, byte for byte.
 
+use std::sync::Arc;
+
 use aurora_sdk::relay::{Payload, below, relay};
 use aurora_sdk::{
-    BoxFuture, BuildError, Context, Error, Handler, Operation, Plugin, Request, Response,
+    BoxFuture, BuildError, Context, Error, Handler, Manifest, Operation, Plugin, PluginHost,
+    Request, Response,
 };
 use serde_json::{Map, Value};
+
+#[cfg(feature = "export")]
+aurora_sdk::export_plugin!(Passthrough);
 
 /// Serves any path by sending it on below the upstream's `base_url`.
 ///
@@ -13,15 +19,16 @@ use serde_json::{Map, Value};
 pub struct Passthrough;
 
 impl Plugin for Passthrough {
-    fn name(&self) -> &'static str {
-        "passthrough"
+    fn manifest(&self) -> Manifest {
+        Manifest::handler("passthrough", env!("CARGO_PKG_VERSION"))
+            .about("any path, any method, byte for byte")
     }
 
-    fn methods(&self) -> &[&'static str] {
-        &[]
-    }
-
-    fn build(&self, options: &Map<String, Value>) -> Result<Box<dyn Handler>, BuildError> {
+    fn build(
+        &self,
+        _host: &Arc<dyn PluginHost>,
+        options: &Map<String, Value>,
+    ) -> Result<Box<dyn Handler>, BuildError> {
         BuildError::unknown_options(options, &["strip_prefix"])?;
         let strip_prefix = match options.get("strip_prefix") {
             None => "/v1".to_owned(),

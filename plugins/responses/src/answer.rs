@@ -97,7 +97,7 @@ impl Answering {
                 Ok(ControlFlow::Break(events)) => Some(Ok(bytes(&events))),
                 Err(error) => {
                     let events = self.answer.fail(error.code(), error.message());
-                    self.next = Next::Break(error);
+                    self.next = Next::Break(error.told());
                     Some(Ok(bytes(&events)))
                 }
             },

@@ -23,7 +23,7 @@ pub(crate) async fn create(cx: &Context, mut request: Request) -> Result<Respons
     let answer = Answer::new(&create, turn.custom_tools, ids, now());
     let kept_input = create.store.then_some(create.input);
     let answering = Answering::new(cx.clone(), chat, answer, kept_input);
-    if create.stream && cx.stream {
+    if create.stream && cx.stream() {
         Ok(answering.into_events())
     } else {
         answering.into_json().await

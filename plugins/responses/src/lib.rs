@@ -8,29 +8,36 @@ mod create;
 mod kept;
 mod shelf;
 
+use std::sync::Arc;
+
 use aurora_openai::responses::Refusal;
 use aurora_sdk::relay::{Payload, below, relay};
 use aurora_sdk::{
-    BoxFuture, BuildError, Context, Error, ErrorKind, Handler, Operation, Origin, Plugin, Request,
-    Response,
+    BoxFuture, BuildError, Context, Error, ErrorKind, Handler, Manifest, Operation, Origin, Plugin,
+    PluginHost, Request, Response,
 };
 use http::Method;
 use serde_json::{Map, Value};
+
+#[cfg(feature = "export")]
+aurora_sdk::export_plugin!(Responses);
 
 /// Serves `/v1/responses` and below.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Responses;
 
 impl Plugin for Responses {
-    fn name(&self) -> &'static str {
-        "responses"
+    fn manifest(&self) -> Manifest {
+        Manifest::handler("responses", env!("CARGO_PKG_VERSION"))
+            .about("the Responses API, native or through chat")
+            .methods(["GET", "POST", "DELETE"])
     }
 
-    fn methods(&self) -> &[&'static str] {
-        &["GET", "POST", "DELETE"]
-    }
-
-    fn build(&self, options: &Map<String, Value>) -> Result<Box<dyn Handler>, BuildError> {
+    fn build(
+        &self,
+        _host: &Arc<dyn PluginHost>,
+        options: &Map<String, Value>,
+    ) -> Result<Box<dyn Handler>, BuildError> {
         BuildError::unknown_options(options, &[])?;
         Ok(Box::new(ResponsesHandler))
     }

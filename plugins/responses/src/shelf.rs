@@ -150,7 +150,7 @@ impl<'a> Shelf<'a> {
     fn key(&self, id: &str) -> Option<String> {
         let rest = id.strip_prefix("resp_")?;
         let is_plain = rest.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        is_plain.then(|| format!("{}/{id}", self.cx.client.owner))
+        is_plain.then(|| format!("{}/{id}", self.cx.client().owner))
     }
 }
 

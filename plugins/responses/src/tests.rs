@@ -8,7 +8,8 @@ use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::shelf::Shelf;
-use host::{Caller, FakeHost, Script, breaks_off, calls, json_of, says, wait};
+use aurora_sdk::testing::wait;
+use host::{Caller, Script, asked, breaks_off, calls, host, json_of, says, warnings};
 
 fn names(events: &[Value]) -> Vec<&str> {
     events
@@ -19,7 +20,7 @@ fn names(events: &[Value]) -> Vec<&str> {
 
 #[test]
 fn an_answer_is_one_object() {
-    let host = FakeHost::new(vec![says("Hello")]);
+    let host = host(vec![says("Hello")]);
     let caller = Caller::new(&host, "ann");
 
     let response = caller.create(&json!({"model": "m", "input": "hi", "instructions": "be kind"}));
@@ -29,14 +30,14 @@ fn an_answer_is_one_object() {
     assert_eq!(response["output_text"], "Hello");
     assert_eq!(response["usage"]["total_tokens"], 5);
     assert_eq!(
-        host.asked()["messages"][0],
+        asked(&host)["messages"][0],
         json!({"role": "system", "content": "be kind"})
     );
 }
 
 #[test]
 fn a_streamed_answer_ends_with_the_object_that_is_kept() {
-    let host = FakeHost::new(vec![says("Hello")]);
+    let host = host(vec![says("Hello")]);
     let caller = Caller::new(&host, "ann");
 
     let (events, broken) = caller.stream(&json!({"model": "m", "input": "hi", "stream": true}));
@@ -64,9 +65,8 @@ fn a_streamed_answer_ends_with_the_object_that_is_kept() {
 
 #[test]
 fn a_gateway_that_does_not_stream_answers_with_json() {
-    let host = FakeHost::new(vec![says("Hello")]);
-    let mut caller = Caller::new(&host, "ann");
-    caller.cx.stream = false;
+    let host = host(vec![says("Hello")]);
+    let caller = Caller::new(&host.stream(false), "ann");
 
     let response = caller.create(&json!({"model": "m", "input": "hi", "stream": true}));
 
@@ -75,7 +75,7 @@ fn a_gateway_that_does_not_stream_answers_with_json() {
 
 #[test]
 fn a_conversation_goes_on_by_the_id_of_its_last_response() {
-    let host = FakeHost::new(vec![
+    let host = host(vec![
         calls("call_a", "weather", "{}"),
         says("Rain."),
         says("Bye."),
@@ -95,7 +95,7 @@ fn a_conversation_goes_on_by_the_id_of_its_last_response() {
     assert_eq!(first["output"][0]["name"], "weather");
     assert_eq!(second["previous_response_id"], first["id"]);
     assert_eq!(
-        host.asked()["messages"],
+        asked(&host)["messages"],
         json!([
             {"role": "user", "content": "weather?"},
             {"role": "assistant", "content": null, "tool_calls": [{"id": "call_a", "type": "function", "function": {"name": "weather", "arguments": "{}"}}]},
@@ -108,7 +108,7 @@ fn a_conversation_goes_on_by_the_id_of_its_last_response() {
 
 #[test]
 fn a_custom_tool_is_called_as_itself() {
-    let host = FakeHost::new(vec![calls(
+    let host = host(vec![calls(
         "call_a",
         "apply_patch",
         "{\"input\":\"*** Begin\"}",
@@ -123,13 +123,13 @@ fn a_custom_tool_is_called_as_itself() {
         (&call["type"], &call["input"]),
         (&json!("custom_tool_call"), &json!("*** Begin"))
     );
-    assert_eq!(host.asked()["tools"][0]["function"]["name"], "apply_patch");
-    assert!(host.warnings.lock().unwrap()[0].contains("web_search"));
+    assert_eq!(asked(&host)["tools"][0]["function"]["name"], "apply_patch");
+    assert!(warnings(&host)[0].contains("web_search"));
 }
 
 #[test]
 fn a_reference_stands_for_the_item() {
-    let host = FakeHost::new(vec![says("Hello"), says("Again")]);
+    let host = host(vec![says("Hello"), says("Again")]);
     let caller = Caller::new(&host, "ann");
     let first = caller.create(&json!({"model": "m", "input": "hi"}));
 
@@ -137,7 +137,7 @@ fn a_reference_stands_for_the_item() {
         {"type": "item_reference", "id": first["output"][0]["id"]}, {"role": "user", "content": "more"}]}));
 
     assert_eq!(
-        host.asked()["messages"][0],
+        asked(&host)["messages"][0],
         json!({"role": "assistant", "content": "Hello"})
     );
     let stranger = Caller::new(&host, "bob");
@@ -148,7 +148,7 @@ fn a_reference_stands_for_the_item() {
 
 #[test]
 fn clients_never_see_each_others_responses() {
-    let host = FakeHost::new(vec![says("secret")]);
+    let host = host(vec![says("secret")]);
     let (ann, bob) = (Caller::new(&host, "ann"), Caller::new(&host, "bob"));
     let id = ann.create(&json!({"model": "m", "input": "hi"}))["id"].clone();
     let path = format!("/v1/responses/{}", id.as_str().unwrap());
@@ -176,7 +176,7 @@ fn clients_never_see_each_others_responses() {
 
 #[test]
 fn a_response_is_listed_and_forgotten() {
-    let host = FakeHost::new(vec![says("Hello")]);
+    let host = host(vec![says("Hello")]);
     let caller = Caller::new(&host, "ann");
     let response = caller.create(&json!({"model": "m", "input": [
         {"role": "user", "content": "a"}, {"role": "user", "content": "b"}]}));
@@ -208,7 +208,7 @@ fn a_response_is_listed_and_forgotten() {
 
 #[test]
 fn nothing_is_kept_that_should_not_be() {
-    let host = FakeHost::new(vec![says("a"), says("b"), breaks_off("Hel")]);
+    let host = host(vec![says("a"), says("b"), breaks_off("Hel")]);
     let caller = Caller::new(&host, "ann");
 
     caller.create(&json!({"model": "m", "input": "hi", "store": false}));
@@ -223,20 +223,20 @@ fn nothing_is_kept_that_should_not_be() {
     caller.stream(&json!({"model": "m", "input": "hi", "stream": true}));
 
     assert!(begun.is_some());
-    assert!(host.kept.lock().unwrap().is_empty());
+    assert!(host.keys().is_empty());
 }
 
 #[test]
 fn a_huge_response_is_not_kept() {
-    let host = FakeHost::new(Vec::new());
+    let host = host(Vec::new());
     let caller = Caller::new(&host, "ann");
     let answer = Answer::new(&CreateResponse::default(), BTreeSet::new(), Ids::new(1), 0);
     let input = [Value::from("x".repeat(17 << 20))];
 
     wait(Shelf::new(&caller.cx).put(answer.response(), &input));
 
-    assert!(host.kept.lock().unwrap().is_empty());
-    assert!(host.warnings.lock().unwrap()[0].contains("too large"));
+    assert!(host.keys().is_empty());
+    assert!(warnings(&host)[0].contains("too large"));
 }
 
 #[test]
@@ -248,7 +248,7 @@ fn an_error_before_the_answer_is_an_error_answer() {
             "too long",
         ))
     };
-    let host = FakeHost::new(vec![refusal(), refusal(), breaks_off("Hel")]);
+    let host = host(vec![refusal(), refusal(), breaks_off("Hel")]);
     let caller = Caller::new(&host, "ann");
 
     let whole = caller.refused(&json!({"model": "m", "input": "hi"}));
@@ -262,7 +262,7 @@ fn an_error_before_the_answer_is_an_error_answer() {
 
 #[test]
 fn a_stream_that_breaks_off_says_so_and_breaks_off() {
-    let host = FakeHost::new(vec![breaks_off("Hel")]);
+    let host = host(vec![breaks_off("Hel")]);
     let caller = Caller::new(&host, "ann");
 
     let (events, broken) = caller.stream(&json!({"model": "m", "input": "hi", "stream": true}));
@@ -280,7 +280,7 @@ fn a_stream_that_breaks_off_says_so_and_breaks_off() {
 
 #[test]
 fn wrong_calls_are_refused() {
-    let host = FakeHost::new(Vec::new());
+    let host = host(Vec::new());
     let caller = Caller::new(&host, "ann");
     let cases = [
         (json!({"model": "m"}), "missing_required_parameter", "input"),
@@ -318,16 +318,13 @@ fn wrong_calls_are_refused() {
 
 #[test]
 fn an_upstream_that_speaks_the_api_gets_the_request_itself() {
-    let host = std::sync::Arc::new(FakeHost {
-        native: true,
-        ..FakeHost::default()
-    });
+    let host = host(Vec::new()).native(true);
     let caller = Caller::new(&host, "ann");
 
     caller.create(&json!({"model": "fast", "input": "hi"}));
     caller.get("/v1/responses/resp_1?include=x").unwrap();
 
-    let sent = host.sent.lock().unwrap();
+    let sent = host.sent();
     assert_eq!(
         (sent[0].path.as_str(), sent[0].model.as_deref()),
         ("responses", Some("fast"))

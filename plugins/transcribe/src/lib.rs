@@ -1,25 +1,33 @@
 //! The built-in `transcribe` plugin: text from speech, told apart from translation by the end of the path.
 
+use std::sync::Arc;
+
 use aurora_sdk::relay::{Payload, relay};
 use aurora_sdk::{
-    BoxFuture, BuildError, Context, Error, Handler, Operation, Plugin, Request, Response,
+    BoxFuture, BuildError, Context, Error, Handler, Manifest, Operation, Plugin, PluginHost,
+    Request, Response,
 };
 use serde_json::{Map, Value};
+
+#[cfg(feature = "export")]
+aurora_sdk::export_plugin!(Transcribe);
 
 /// Serves `POST /v1/audio/{transcriptions,translations}`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Transcribe;
 
 impl Plugin for Transcribe {
-    fn name(&self) -> &'static str {
-        "transcribe"
+    fn manifest(&self) -> Manifest {
+        Manifest::handler("transcribe", env!("CARGO_PKG_VERSION"))
+            .about("transcription and translation of speech")
+            .methods(["POST"])
     }
 
-    fn methods(&self) -> &[&'static str] {
-        &["POST"]
-    }
-
-    fn build(&self, options: &Map<String, Value>) -> Result<Box<dyn Handler>, BuildError> {
+    fn build(
+        &self,
+        _host: &Arc<dyn PluginHost>,
+        options: &Map<String, Value>,
+    ) -> Result<Box<dyn Handler>, BuildError> {
         BuildError::unknown_options(options, &[])?;
         Ok(Box::new(TranscribeHandler))
     }

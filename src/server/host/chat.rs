@@ -1,14 +1,13 @@
 //! A chat turn over an upstream that speaks chat completions: the canonical request out, canonical events in.
 
 use aurora_openai::chat::{ChatChunk, ChatRequest};
-use aurora_openai::sse::{DONE, Decoder};
-use aurora_openai::{ErrorEnvelope, sse};
+use aurora_openai::sse::{self, DONE, Decoder};
 use aurora_sdk::{
-    Body, ChatStream, Error, ErrorKind, Operation, Origin, Response, UpstreamRequest,
+    Body, ChatStream, Error, ErrorKind, Operation, Origin, UpstreamRequest, accepted,
 };
 use futures_util::stream;
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, Method};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -17,9 +16,6 @@ use crate::upstream::Audience;
 
 /// The largest event of a chat stream that Aurora itself reads.
 const MAX_EVENT: usize = 32 * 1024 * 1024;
-
-/// The largest error body of an upstream that is looked at.
-const MAX_ERROR: u64 = 1024 * 1024;
 
 pub(super) async fn stream(host: &RequestHost, request: ChatRequest) -> Result<ChatStream, Error> {
     let model = Some(request.model.clone());
@@ -39,50 +35,15 @@ pub(super) async fn stream(host: &RequestHost, request: ChatRequest) -> Result<C
         operation: Operation::Chat,
         method: Method::POST,
         path: "chat/completions".to_owned(),
-        headers,
+        headers: headers.into(),
         body: serde_json::to_vec(&body).map_err(Error::internal)?.into(),
         model,
     };
-    let response = host.send_to(Audience::Aurora, request).await?;
-    if !response.status.is_success() {
-        return Err(refusal(response).await);
-    }
+    let response = accepted(host.send_to(Audience::Aurora, request).await?).await?;
     if response.content_type() != "text/event-stream" {
         return Err(unexpected("it did not answer with an event stream"));
     }
     Ok(events(response.body))
-}
-
-/// An upstream's refusal as an error of ours: same status, code and words.
-async fn refusal(response: Response) -> Error {
-    let status = response.status;
-    let bytes = response.body.read_all(MAX_ERROR).await.unwrap_or_default();
-    let envelope: Option<ErrorEnvelope<'_>> = serde_json::from_slice(&bytes).ok();
-    let kind = match status {
-        StatusCode::NOT_FOUND => ErrorKind::NotFound,
-        StatusCode::PAYLOAD_TOO_LARGE => ErrorKind::TooLarge,
-        StatusCode::TOO_MANY_REQUESTS => ErrorKind::RateLimited,
-        status if status.is_server_error() => ErrorKind::BadGateway,
-        _ => ErrorKind::InvalidRequest,
-    };
-    let Some(body) = envelope.map(|envelope| envelope.error) else {
-        let message = format!(
-            "the upstream refused the request with status {}",
-            status.as_u16()
-        );
-        return Error::new(kind, Origin::Upstream, "upstream_refused", message).with_status(status);
-    };
-    let code = match body.code {
-        Some(Value::String(code)) => code,
-        Some(Value::Number(code)) => code.to_string(),
-        _ => body.kind.into_owned(),
-    };
-    let error =
-        Error::new(kind, Origin::Upstream, code, body.message.into_owned()).with_status(status);
-    match body.param {
-        Some(param) => error.with_param(param.into_owned()),
-        None => error,
-    }
 }
 
 fn unexpected(what: &str) -> Error {

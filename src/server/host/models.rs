@@ -56,7 +56,7 @@ async fn list(host: &RequestHost, upstream: &Arc<Upstream>) -> Result<Vec<Model>
         operation: Operation::Models,
         method: Method::GET,
         path: "models".to_owned(),
-        headers: HeaderMap::new(),
+        headers: HeaderMap::new().into(),
         body: Body::empty(),
         model: None,
     };

@@ -81,7 +81,7 @@ const CODES: &[(&str, &str)] = &[
     ),
     (
         "AUR0202",
-        "A route names a plugin that is neither built in nor loaded from the plugin folder.",
+        "A route, or a list of filters, names a plugin that is neither built in nor loaded from the plugin folder. Libraries of that folder that were refused, and whose names are not known for that reason, are listed below the message.",
     ),
     (
         "AUR0203",
@@ -100,6 +100,18 @@ const CODES: &[(&str, &str)] = &[
         "A client key lists a route by a path that no [[routes]] entry has. The paths must be equal as written, patterns included.",
     ),
     (
+        "AUR0207",
+        "Plugins come in two kinds: handlers serve routes and are named in `plugin`; filters stand between clients and handlers and are named in `filters`. A plugin can be both; this one is only the other kind.",
+    ),
+    (
+        "AUR0208",
+        "The `grant` of a plugin lists an upstream that has no [upstreams.NAME] section.",
+    ),
+    (
+        "AUR0209",
+        "The plugin is in the plugin folder, but its library was not loaded. The file and the reason are below the message. What serves already goes on until the file is mended.",
+    ),
+    (
         "AUR0301",
         "Two routes serve the same method of the same path, so the second could never match. Routes on one path with different `methods` are fine.",
     ),
@@ -113,13 +125,21 @@ const CODES: &[(&str, &str)] = &[
     ),
     (
         "AUR0304",
-        "All weights of a route are zero, so no upstream could be chosen. A weight of 0 takes one upstream out; at least one must be above 0.",
+        "All weights of a list are zero, so no upstream, or no plugin, could be chosen. A weight of 0 takes one out; at least one must be above 0.",
     ),
     (
         "AUR0305",
         "`upstream` is either an ordered list of names, where the next is tried when one fails, or a list of `{ name, weight }` tables, which shares the traffic. One list cannot be both.",
     ),
     ("AUR0306", "The same name appears twice in one list."),
+    (
+        "AUR0307",
+        "`plugin` is one name, or a list of `{ name, weight }` tables, which shares the traffic, as when a new version is tried with some of it. An order of names would have no meaning: a request that one plugin has begun is never given to another.",
+    ),
+    (
+        "AUR0308",
+        "Two [plugins.NAME] sections name the same `file`. A library serves under one name: copy the file, or remove one of the two.",
+    ),
     (
         "AUR0401",
         "A secret is taken from an environment variable, and that variable is unset or empty.",
@@ -166,7 +186,7 @@ const CODES: &[(&str, &str)] = &[
     ),
     (
         "AUR0901",
-        "No route uses this upstream. It is allowed, since upstreams are often kept for later, but it may be a misspelt reference.",
+        "No route uses this upstream, and no plugin is granted it. It is allowed, since upstreams are often kept for later, but it may be a misspelt reference.",
     ),
     ("AUR0902", "No upstream uses this token pool."),
     (
@@ -196,6 +216,10 @@ const CODES: &[(&str, &str)] = &[
     (
         "AUR0909",
         "A file with ChatGPT accounts is not there. It counts as empty until it is: Aurora watches for it. Relative paths start at the folder of aurora.toml.",
+    ),
+    (
+        "AUR0910",
+        "The setting belongs to another value of a second one, which the message names, so it does nothing. Change the second one, or remove the line.",
     ),
 ];
 

@@ -74,6 +74,10 @@ impl Problem {
         self.severity
     }
 
+    pub(crate) fn place(&self) -> &Place {
+        &self.place
+    }
+
     pub(super) fn sentence(&self) -> String {
         let source = match &self.place {
             Place::Variable(name) => format!("environment variable {name}: "),

@@ -84,7 +84,7 @@ fn unusable(text: &str, kind: Option<&Kind>, place: Place) -> Problem {
 
 type Found = (Vec<String>, Option<&'static Kind>);
 
-// `None` as a kind: below a table that somebody else checks anything goes.
+// `None` as a kind: what somebody else checks can be anything.
 fn find(
     section: &'static Section,
     words: &[String],
@@ -100,6 +100,10 @@ fn find(
     let mut path = above.to_vec();
     path.push(name);
     match (kind, rest) {
+        (Kind::Any, rest) => {
+            path.extend(rest.iter().cloned());
+            Some((path, None))
+        }
         (_, []) => Some((path, Some(kind))),
         (Kind::Table(inner), rest) => find(inner, rest, &path, file),
         (Kind::Named(inner), [first, rest @ ..]) => {

@@ -13,7 +13,7 @@ use crate::settings::tokens::{AccountFile, AccountKind, Token};
 
 impl Resolver<'_> {
     /// Relative paths start at the folder of aurora.toml.
-    pub(super) fn absolute(&self, written: &str) -> PathBuf {
+    pub(crate) fn absolute(&self, written: &str) -> PathBuf {
         let folder = self.request.path.parent().unwrap_or(self.request.path);
         match written.trim_start_matches("./") {
             "" | "." => folder.to_owned(),

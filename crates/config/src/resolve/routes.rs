@@ -5,8 +5,9 @@ use crate::diagnostic::Problem;
 use crate::document::Place;
 use crate::raw::{self, Raw};
 use crate::routes::{RouteConflict, RouteTable};
-use crate::schema::nearest;
 use crate::settings::{Retry, RetryOn, Route, Target};
+
+mod shares;
 
 /// Routes with the table that finds them; its values are positions in `list`.
 pub(super) struct Routes {
@@ -19,7 +20,8 @@ pub(super) struct Routes {
 }
 
 impl Resolver<'_> {
-    pub(super) fn routes(&mut self, raw: &Raw) -> Routes {
+    /// `filters` stand before those of each route.
+    pub(super) fn routes(&mut self, raw: &Raw, filters: &[String]) -> Routes {
         let mut routes = Routes {
             list: Vec::new(),
             table: RouteTable::new(),
@@ -27,7 +29,7 @@ impl Resolver<'_> {
             complete: true,
         };
         for (index, route) in raw.routes.iter().enumerate() {
-            let resolved = self.route(route, index);
+            let resolved = self.route(route, index, filters);
             let Some(resolved) = resolved else {
                 routes.complete = false;
                 continue;
@@ -64,14 +66,16 @@ impl Resolver<'_> {
                 .request
                 .plugins
                 .iter()
-                .find(|plugin| plugin.name == route.plugin)?;
+                .find(|plugin| plugin.name == route.plugin())?;
             (!plugin.methods.is_empty()).then(|| plugin.methods.clone())
         })
     }
 
-    fn route(&mut self, raw: &raw::Route, index: usize) -> Option<Route> {
+    fn route(&mut self, raw: &raw::Route, index: usize, before: &[String]) -> Option<Route> {
         let at = index.to_string();
-        self.plugin(raw, &at);
+        let plugins = self.shares(raw, &at);
+        let own = self.filters(&raw.filters, &["routes", &at, "filters"]);
+        let own = own.into_iter().filter(|filter| !before.contains(filter));
         self.empty_methods(raw, &at);
         if raw.hold.is_some() {
             let place = self.places.key(&["routes", &at, "hold"]);
@@ -87,7 +91,8 @@ impl Resolver<'_> {
         Some(Route {
             path: raw.path.clone()?,
             methods: raw.methods.clone(),
-            plugin: raw.plugin.clone()?,
+            plugins: plugins?,
+            filters: before.iter().cloned().chain(own).collect(),
             upstreams,
             weighted,
             retry: Retry {
@@ -107,25 +112,6 @@ impl Resolver<'_> {
         })
     }
 
-    fn plugin(&mut self, raw: &raw::Route, at: &str) {
-        let Some(name) = &raw.plugin else { return };
-        let known: Vec<&str> = self
-            .request
-            .plugins
-            .iter()
-            .map(|plugin| plugin.name.as_str())
-            .collect();
-        if !known.contains(&name.as_str()) {
-            let place = self.places.value(&["routes", at, "plugin"]);
-            let message = format!("route refers to plugin `{name}`, which does not exist");
-            let problem = Problem::error("AUR0202", place, message)
-                .label("neither built in nor loaded")
-                .suggest(nearest(name, known.iter().copied()))
-                .help(format!("known plugins: {}", known.join(", ")));
-            self.problems.push(problem);
-        }
-    }
-
     fn empty_methods(&mut self, raw: &raw::Route, at: &str) {
         if raw.methods.as_ref().is_some_and(Vec::is_empty) {
             let place = self.places.value(&["routes", at, "methods"]);
@@ -140,16 +126,11 @@ impl Resolver<'_> {
     }
 
     fn targets(&mut self, raw: &raw::Route, at: &str) -> (Vec<Target>, bool) {
+        let key = ["routes", at, "upstream"];
         let written = raw.upstream.as_slice();
-        let is_list = matches!(raw.upstream, raw::OneOrMany::Many(_));
-        let named = written
-            .iter()
-            .any(|target| matches!(target, raw::Target::Name(_)));
-        let weighted = written
-            .iter()
-            .any(|target| matches!(target, raw::Target::Weighted { .. }));
-        let place = self.places.value(&["routes", at, "upstream"]);
-        if named && weighted {
+        let weighted = written.iter().any(is_weighted);
+        let place = self.places.value(&key);
+        if weighted && written.iter().any(is_name) {
             let message = "a list of upstreams has either names or weights, not both";
             let problem = Problem::error("AUR0305", place.clone(), message)
                 .label("mixed")
@@ -158,27 +139,7 @@ impl Resolver<'_> {
             self.problems.push(problem);
         }
         let mut targets: Vec<Target> = Vec::new();
-        for (index, target) in written.iter().enumerate() {
-            let (name, weight) = match target {
-                raw::Target::Name(name) => (name, 1),
-                raw::Target::Weighted {
-                    name: Some(name),
-                    weight,
-                } => (name, *weight),
-                raw::Target::Weighted { name: None, .. } | raw::Target::Refused(_) => continue,
-            };
-            let index = index.to_string();
-            let item = if is_list {
-                vec!["routes", at, "upstream", &index]
-            } else {
-                vec!["routes", at, "upstream"]
-            };
-            let place = match target {
-                raw::Target::Name(_) | raw::Target::Refused(_) => self.places.value(&item),
-                raw::Target::Weighted { .. } => self
-                    .places
-                    .value(&item.into_iter().chain(["name"]).collect::<Vec<_>>()),
-            };
+        for (name, weight, place) in self.items(&raw.upstream, &key) {
             if targets.iter().any(|earlier| earlier.name == *name) {
                 let message = format!("upstream `{name}` is listed twice");
                 self.problems
@@ -187,7 +148,7 @@ impl Resolver<'_> {
             }
             self.upstream_exists(name, "route", "AUR0201", place);
             targets.push(Target {
-                name: name.clone(),
+                name: name.to_owned(),
                 weight,
             });
         }
@@ -199,21 +160,32 @@ impl Resolver<'_> {
         (targets, weighted)
     }
 
-    pub(super) fn upstream_exists(
-        &mut self,
-        name: &str,
-        who: &str,
-        code: &'static str,
-        place: Place,
-    ) {
-        let names = self.places.names(&["upstreams"]);
-        if !names.contains(&name) {
-            let message = format!("{who} refers to upstream `{name}`, which is not defined");
-            let problem = Problem::error(code, place, message)
-                .label(format!("no section [upstreams.{name}]"))
-                .suggest(nearest(name, names.iter().copied()));
-            self.problems.push(problem);
-        }
+    /// Names and weights of the list, or the one item, at `key`, with the places of the names.
+    pub(super) fn items<'r>(
+        &self,
+        written: &'r raw::OneOrMany<raw::Target>,
+        key: &[&str],
+    ) -> Vec<(&'r str, u32, Place)> {
+        let is_list = matches!(written, raw::OneOrMany::Many(_));
+        let items = written.as_slice().iter().enumerate();
+        items
+            .filter_map(|(index, item)| {
+                let index = index.to_string();
+                let mut key = key.to_vec();
+                if is_list {
+                    key.push(&index);
+                }
+                let (name, weight) = match item {
+                    raw::Target::Name(name) => (name, 1),
+                    raw::Target::Weighted { name, weight } => {
+                        key.push("name");
+                        (name.as_ref()?, *weight)
+                    }
+                    raw::Target::Refused(_) => return None,
+                };
+                Some((name.as_str(), weight, self.places.value(&key)))
+            })
+            .collect()
     }
 
     fn conflict(&mut self, conflict: &RouteConflict, index: usize, routes: &Routes) {
@@ -258,6 +230,14 @@ impl Resolver<'_> {
             None => problem,
         });
     }
+}
+
+fn is_name(item: &raw::Target) -> bool {
+    matches!(item, raw::Target::Name(_))
+}
+
+fn is_weighted(item: &raw::Target) -> bool {
+    matches!(item, raw::Target::Weighted { .. })
 }
 
 fn has_items(node: &crate::document::Node) -> bool {

@@ -154,12 +154,15 @@ impl Resolver<'_> {
             .routes
             .iter()
             .flat_map(|route| route.upstream.as_slice());
+        let plugins = raw.plugins.named.values();
+        let granted = plugins.flat_map(|plugin| plugin.grant.upstreams.iter().map(String::as_str));
         let used: Vec<&str> = targets
             .filter_map(|target| match target {
                 raw::Target::Name(name) => Some(name.as_str()),
                 raw::Target::Weighted { name, .. } => name.as_deref(),
                 raw::Target::Refused(_) => None,
             })
+            .chain(granted)
             .collect();
         for name in raw
             .upstreams

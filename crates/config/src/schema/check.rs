@@ -30,6 +30,7 @@ impl Checker {
         members.retain(|name, node| {
             let kind = match (section.key(name), section.rest) {
                 (Some(key), _) => &key.kind,
+                (None, Some(Kind::Any)) => &Kind::Any,
                 (None, Some(rest)) if node.as_table().is_some() => rest,
                 (None, _) => {
                     self.unknown(name, node, section, trail);
@@ -54,7 +55,13 @@ impl Checker {
             .label("not a setting")
             .suggest(nearest(name, names.iter().copied()))
             .help(format!("known keys: {}", names.join(", ")));
-        self.problems.push(problem);
+        self.problems.push(match section.rest {
+            Some(_) => problem.help(format!(
+                "options of a plugin stand in a table of its name, `[{}.NAME]`",
+                trail.join(".")
+            )),
+            None => problem,
+        });
     }
 
     fn value(&mut self, node: &mut Node, kind: &Kind, trail: &mut Trail<'_>) -> Verdict {
@@ -62,6 +69,7 @@ impl Checker {
             Kind::Table(section) => self.table(node, section, trail),
             Kind::Named(section) => self.named(node, section, trail),
             Kind::Map => self.map(node, trail),
+            Kind::Any => Verdict::Keep,
             Kind::List(item) => self.list(node, item, trail),
             Kind::OneOrMany(item) if matches!(node.value, Value::List(_)) => {
                 self.list(node, item, trail)

@@ -77,6 +77,11 @@ fn kind(of: &Kind) -> Value {
         Kind::Word(words) => json!({ "enum": words }),
         Kind::RoutePath => json!({ "type": "string", "pattern": "^/[^?#]*$" }),
         Kind::Sha256 => json!({ "type": "string", "pattern": "^[0-9a-fA-F]{64}$" }),
+        Kind::Digest => json!({ "type": "string", "pattern": "^sha256:[0-9a-fA-F]{64}$" }),
+        Kind::PublicKey => {
+            json!({ "type": "string", "pattern": "^RW[Q-T][0-9a-zA-Z+/]{53}$" })
+        }
+        Kind::FileName => json!({ "type": "string", "pattern": r"^[^/\\]+$" }),
         Kind::Secret => secret(),
         Kind::SecretOr(table) => json!({ "anyOf": [secret(), section(table)] }),
         Kind::TextOr(table) => {
@@ -90,6 +95,7 @@ fn kind(of: &Kind) -> Value {
         Kind::Named(table) => json!({ "type": "object", "additionalProperties": section(table) }),
         Kind::Map => json!({ "type": "object", "additionalProperties": { "type": "string" } }),
         Kind::Free => json!({ "type": "object" }),
+        Kind::Any => Value::Bool(true),
         Kind::Text
         | Kind::Path
         | Kind::Moment
@@ -129,5 +135,19 @@ mod tests {
             schema["properties"]["routes"]["items"]["properties"]["retry"]["type"],
             "object"
         );
+    }
+
+    #[test]
+    fn what_plugins_check_themselves_is_open_and_the_rest_is_not() {
+        let schema = schema();
+
+        let plugins = &schema["properties"]["plugins"];
+        assert_eq!(plugins["properties"]["trust"]["default"], "owner-check");
+        let plugin = &plugins["additionalProperties"];
+        assert_eq!(plugin["type"], "object");
+        assert_eq!(plugin["additionalProperties"], true);
+        let grant = &plugin["properties"]["grant"];
+        assert_eq!(grant["properties"]["max_concurrency"]["default"], 64);
+        assert_eq!(grant["additionalProperties"], false);
     }
 }

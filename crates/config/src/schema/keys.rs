@@ -2,9 +2,11 @@
 
 use super::{Key, Kind, Section};
 
+mod plugins;
 mod routes;
 mod upstreams;
 
+use plugins::PLUGINS;
 use routes::{EXPECT, ROUTE};
 use upstreams::{TOKENS, UPSTREAM};
 
@@ -250,13 +252,3 @@ pub(crate) static CLIENT_KEY: Section = section(&[
     key("limits", Kind::Free, "Not enforced by this version."),
     key("expires", Kind::Moment, "The key is refused from then on."),
 ]);
-
-static PLUGINS: Section = Section {
-    keys: &[key(
-        "dir",
-        Kind::Path,
-        "Folder of loadable plugins; need not exist.",
-    )
-    .or("plugins")],
-    rest: Some(&Kind::Free),
-};

@@ -7,6 +7,10 @@ use url::Url;
 
 use super::{Kind, nearest};
 
+mod plugins;
+
+pub(crate) use plugins::digest;
+
 /// Why a text is not what its setting needs.
 #[derive(Debug, Default)]
 pub(crate) struct Fault {
@@ -60,6 +64,9 @@ pub(crate) fn check(kind: &Kind, text: &str) -> Result<(), Fault> {
         Kind::Origin => origin(text),
         Kind::Variable => variable(text),
         Kind::Sha256 => sha256(text).map(drop),
+        Kind::Digest => digest(text).map(drop),
+        Kind::PublicKey => plugins::public_key(text),
+        Kind::FileName => plugins::file_name(text),
         Kind::Moment => super::super::moment::parse(text).map(drop).ok_or_else(|| {
             fault("AUR0116", "must be a date or a date with a time")
                 .help("write 2026-12-31 or 2026-12-31T23:59:59Z")

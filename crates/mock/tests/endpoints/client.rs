@@ -46,6 +46,16 @@ impl State for Memory {
         let was_there = self.0.lock().unwrap().remove(key).is_some();
         Box::pin(async move { Ok(was_there) })
     }
+
+    fn swap<'a>(
+        &'a self,
+        _: &'a str,
+        _: Option<Bytes>,
+        _: Bytes,
+        _: Duration,
+    ) -> BoxFuture<'a, Result<bool, Error>> {
+        unreachable!("the mock compares nothing")
+    }
 }
 
 impl Client {

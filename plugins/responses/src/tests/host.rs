@@ -1,19 +1,9 @@
 //! A host whose upstream says what a test tells it to.
 
-use std::collections::HashMap;
-use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex};
-use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use aurora_openai::chat::{ChatChunk, ChatRequest};
-use aurora_openai::models::Model;
-use aurora_sdk::{
-    Body, BoxFuture, ChatStream, Client, Context, Error, ErrorKind, Host, Level, Operation, Origin,
-    Params, Plugin, Request, Response, State, UpstreamRequest,
-};
-use bytes::Bytes;
-use futures_util::stream;
+use aurora_sdk::testing::{self, FakeHost, wait};
+use aurora_sdk::{Body, Context, Error, ErrorKind, Origin, Plugin, Request, Response};
 use http::{HeaderMap, Method};
 use serde_json::{Map, Value, json};
 
@@ -25,106 +15,47 @@ pub(super) enum Script {
     Says(Vec<Result<Value, Error>>),
 }
 
-#[derive(Default)]
-pub(super) struct FakeHost {
-    pub(super) native: bool,
-    pub(super) scripts: Mutex<Vec<Script>>,
-    pub(super) asked: Mutex<Vec<ChatRequest>>,
-    pub(super) sent: Mutex<Vec<UpstreamRequest>>,
-    pub(super) kept: Mutex<HashMap<String, Bytes>>,
-    pub(super) warnings: Mutex<Vec<String>>,
-}
-
-impl FakeHost {
-    /// A host that answers with `scripts`, one by one.
-    pub(super) fn new(scripts: Vec<Script>) -> Arc<Self> {
-        Arc::new(Self {
-            scripts: Mutex::new(scripts.into_iter().rev().collect()),
-            ..Self::default()
-        })
-    }
-
-    /// The last chat request, as JSON.
-    pub(super) fn asked(&self) -> Value {
-        serde_json::to_value(self.asked.lock().unwrap().last().unwrap()).unwrap()
-    }
-}
-
-impl Host for FakeHost {
-    fn send(&self, request: UpstreamRequest) -> BoxFuture<'_, Result<Response, Error>> {
-        self.sent.lock().unwrap().push(request);
-        Box::pin(async { Response::json(&json!({})) })
-    }
-
-    fn native(&self, _: Operation) -> bool {
-        self.native
-    }
-
-    fn chat(&self, request: ChatRequest) -> BoxFuture<'_, Result<ChatStream, Error>> {
-        self.asked.lock().unwrap().push(request);
-        let script = self.scripts.lock().unwrap().pop().unwrap();
-        Box::pin(async move {
-            let chunks = match script {
-                Script::Refuses(error) => return Err(error),
-                Script::Says(chunks) => chunks,
-            };
+/// A host that answers with `scripts`, one by one.
+pub(super) fn host(scripts: Vec<Script>) -> FakeHost {
+    let host =
+        FakeHost::new().answers_by(|_| Box::pin(std::future::ready(Response::json(&json!({})))));
+    scripts.into_iter().fold(host, |host, script| match script {
+        Script::Refuses(error) => host.refuses_chat(error),
+        Script::Says(chunks) => {
             let chunks = chunks.into_iter().map(|chunk| {
-                chunk.map(|chunk| serde_json::from_value::<ChatChunk>(chunk).unwrap())
+                let mut read = testing::chunks(&json!([chunk?]));
+                read.remove(0)
             });
-            Ok(Box::pin(stream::iter(chunks)) as ChatStream)
-        })
-    }
-
-    fn models(&self) -> BoxFuture<'_, Result<Vec<Model>, Error>> {
-        Box::pin(async { Ok(Vec::new()) })
-    }
-
-    fn state(&self) -> &dyn State {
-        self
-    }
-
-    fn log(&self, _: Level, message: &str) {
-        self.warnings.lock().unwrap().push(message.to_owned());
-    }
+            host.chats(chunks.collect())
+        }
+    })
 }
 
-impl State for FakeHost {
-    fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Bytes>, Error>> {
-        Box::pin(async { Ok(self.kept.lock().unwrap().get(key).cloned()) })
-    }
-
-    fn put<'a>(
-        &'a self,
-        key: &'a str,
-        value: Bytes,
-        keep: Duration,
-    ) -> BoxFuture<'a, Result<(), Error>> {
-        assert_eq!(keep, Duration::from_hours(30 * 24));
-        Box::pin(async move {
-            self.kept.lock().unwrap().insert(key.to_owned(), value);
-            Ok(())
-        })
-    }
-
-    fn delete<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<bool, Error>> {
-        Box::pin(async { Ok(self.kept.lock().unwrap().remove(key).is_some()) })
-    }
+/// The last chat request, as JSON.
+pub(super) fn asked(host: &FakeHost) -> Value {
+    serde_json::to_value(host.asked().last().unwrap()).unwrap()
 }
+
+/// What was written to the log.
+pub(super) fn warnings(host: &FakeHost) -> Vec<String> {
+    host.logged().into_iter().map(|(_, text)| text).collect()
+}
+
+/// How long what is kept is kept.
+const MONTH: Duration = Duration::from_hours(30 * 24);
 
 /// One client of the plugin.
 pub(super) struct Caller {
+    host: FakeHost,
     pub(super) cx: Context,
 }
 
 impl Caller {
-    pub(super) fn new(host: &Arc<FakeHost>, owner: &str) -> Self {
-        let client = Client {
-            name: owner.into(),
-            owner: owner.into(),
-        };
-        let host = Arc::clone(host) as Arc<dyn Host>;
+    pub(super) fn new(host: &FakeHost, owner: &str) -> Self {
+        let host = host.clone().client(owner);
         Self {
-            cx: Context::new("req-1".into(), client, Params::default(), true, host),
+            cx: host.context(),
+            host,
         }
     }
 
@@ -142,12 +73,16 @@ impl Caller {
             method,
             path: path.to_owned(),
             query,
-            headers: HeaderMap::new(),
+            headers: HeaderMap::new().into(),
             body: body.map_or_else(Body::empty, |body| body.to_string().into()),
             max_body: 1 << 20,
         };
-        let handler = Responses.build(&Map::new()).unwrap();
-        wait(handler.handle(&self.cx, request))
+        let handler = Responses.build(&self.host.plugin_host(), &Map::new());
+        let answered = wait(handler.unwrap().handle(&self.cx, request));
+        for key in self.host.keys() {
+            assert_eq!(self.host.kept_for(&key), Some(MONTH));
+        }
+        answered
     }
 
     /// Creates a response; its object.
@@ -199,18 +134,6 @@ fn event(text: &str) -> Value {
 pub(super) fn json_of(response: Response) -> Value {
     let bytes = wait(response.body.read_all(1 << 20)).unwrap();
     serde_json::from_slice(&bytes).unwrap()
-}
-
-/// Nothing here ever waits, so that one poll after the other is all that it takes.
-pub(super) fn wait<T>(future: impl Future<Output = T>) -> T {
-    let mut future = pin!(future);
-    let mut cx = std::task::Context::from_waker(Waker::noop());
-    for _ in 0..1000 {
-        if let Poll::Ready(value) = Pin::as_mut(&mut future).poll(&mut cx) {
-            return value;
-        }
-    }
-    panic!("nothing here should ever wait");
 }
 
 /// A chat answer of text.

@@ -1,7 +1,7 @@
 //! Keys of `[[routes]]` and `[[expect]]`.
 
 use super::{key, section};
-use crate::schema::{Kind, Section};
+use crate::schema::{Key, Kind, Section};
 
 pub(super) static ROUTE: Section = section(&[
     key(
@@ -15,7 +15,18 @@ pub(super) static ROUTE: Section = section(&[
         Kind::List(&Kind::Method),
         "Methods; by default those that the plugin serves.",
     ),
-    key("plugin", Kind::Text, "Plugin that serves the route.").needed(),
+    key(
+        "plugin",
+        Kind::OneOrMany(&Kind::TextOr(&SHARE)),
+        "Plugin that serves the route; a list of { name, weight } shares the traffic.",
+    )
+    .needed(),
+    key(
+        "filters",
+        Kind::List(&Kind::Text),
+        "Filters, in this order, after those of [plugins].",
+    )
+    .or("[]"),
     key(
         "upstream",
         Kind::OneOrMany(&Kind::TextOr(&TARGET)),
@@ -43,23 +54,30 @@ pub(super) static ROUTE: Section = section(&[
     key(
         "options",
         Kind::Free,
-        "Options for the plugin, over those in [plugins.NAME].",
+        "Options for the plugin that serves the route, over those in [plugins.NAME].",
     )
     .or("{}"),
 ]);
 
 static TARGET: Section = section(&[
     key("name", Kind::Text, "Name of the upstream.").needed(),
-    key(
-        "weight",
-        Kind::Integer {
-            min: 0,
-            max: 1_000_000,
-        },
-        "Share of the traffic.",
-    )
-    .or("1"),
+    WEIGHT,
 ]);
+
+static SHARE: Section = section(&[
+    key("name", Kind::Text, "Name of the plugin.").needed(),
+    WEIGHT,
+]);
+
+const WEIGHT: Key = key(
+    "weight",
+    Kind::Integer {
+        min: 0,
+        max: 1_000_000,
+    },
+    "Share of the traffic.",
+)
+.or("1");
 
 static RETRY: Section = section(&[
     key(

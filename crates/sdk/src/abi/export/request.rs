@@ -1,0 +1,289 @@
+//! A request that lives on the host's side.
+
+use std::sync::{Arc, OnceLock};
+use std::task::{Context as TaskContext, Poll};
+
+use aurora_openai::chat::ChatRequest;
+use aurora_openai::models::Model;
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+
+use super::body::{BrokeOff, RequestBody};
+use super::hold::Hold;
+use super::host::RemoteHost;
+use super::{call, fetch};
+use crate::abi::memory::size;
+use crate::abi::raw::{Header, OK, PENDING, REQ_HAS_QUERY, REQ_STREAM, Rc, Req, ReqInfo, Str};
+use crate::abi::{fault, numbers, waker};
+use crate::headers::RemoteHeaders;
+use crate::{
+    Body, BoxFuture, ChatStream, Client, Error, Facts, Headers, Host, Level, Operation, Params,
+    PluginHost, Request, Response, State, UpstreamRequest,
+};
+
+/// A request, held. All its functions may be called from any thread.
+pub(super) struct RemoteRequest {
+    pub(super) req: *mut Req,
+    pub(super) host: Arc<RemoteHost>,
+    info: ReqInfo,
+    facts: OnceLock<Facts>,
+}
+
+// SAFETY: the contract lets any thread use a request that is held.
+unsafe impl Send for RemoteRequest {}
+// SAFETY: as above.
+unsafe impl Sync for RemoteRequest {}
+
+impl Drop for RemoteRequest {
+    fn drop(&mut self) {
+        // SAFETY: it was held once, by `new`.
+        unsafe { (self.host.tables.request.release)(self.req) };
+    }
+}
+
+const NO_INFO: ReqInfo = ReqInfo {
+    size: size::<ReqInfo>(),
+    flags: 0,
+    header_count: 0,
+    param_count: 0,
+    method: Str::EMPTY,
+    path: Str::EMPTY,
+    query: Str::EMPTY,
+    route: Str::EMPTY,
+    request_id: Str::EMPTY,
+    client: Str::EMPTY,
+    owner: Str::EMPTY,
+    body_len: -1,
+    max_body: 0,
+};
+
+const NO_HEADER: Header = Header {
+    name: Str::EMPTY,
+    value: Str::EMPTY,
+};
+
+impl RemoteRequest {
+    /// Holds `req`; `None` where the host does not say what it is.
+    ///
+    /// # Safety
+    /// `req` is there for the call.
+    pub(super) unsafe fn new(req: *mut Req, host: &Arc<RemoteHost>) -> Option<Self> {
+        let api = host.tables.request;
+        // SAFETY: the caller vouches for it.
+        unsafe { (api.retain)(req) };
+        let mut held = Self {
+            req,
+            host: Arc::clone(host),
+            info: NO_INFO,
+            facts: OnceLock::new(),
+        };
+        // SAFETY: the struct says its size.
+        let code = unsafe { (api.info)(req, &raw mut held.info) };
+        (code == OK).then_some(held)
+    }
+
+    /// The request as the handler has it.
+    pub(super) fn request(self: &Arc<Self>) -> Request {
+        // SAFETY: texts of a request live as long as it is held.
+        let text = |part: Str| unsafe { part.to_text() };
+        // SAFETY: as above.
+        let method = Method::from_bytes(unsafe { self.info.method.bytes() }).unwrap_or_default();
+        let query = (self.info.flags & REQ_HAS_QUERY != 0).then(|| text(self.info.query));
+        let length = u64::try_from(self.info.body_len).ok();
+        let body = match length {
+            Some(0) => Body::empty(),
+            _ => Body::requested(RequestBody::new(Arc::clone(self)), length),
+        };
+        Request {
+            method,
+            path: text(self.info.path),
+            query,
+            headers: Headers::remote(Arc::clone(self) as Arc<dyn RemoteHeaders>),
+            body,
+            max_body: self.info.max_body,
+        }
+    }
+
+    /// Whether `request` goes on as it came, but for its body.
+    pub(super) fn is_head_of(&self, request: &Request) -> bool {
+        // SAFETY: texts of a request live as long as it is held.
+        let same = |part: Str, text: &str| unsafe { part.bytes() } == text.as_bytes();
+        request.headers.untouched() == Some(self.request())
+            && same(self.info.path, &request.path)
+            && (self.info.flags & REQ_HAS_QUERY != 0) == request.query.is_some()
+            && same(
+                self.info.query,
+                request.query.as_deref().unwrap_or_default(),
+            )
+    }
+
+    fn headers(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        pairs(self.info.header_count, |index, out| {
+            // SAFETY: the request is held, and `out` is ours.
+            unsafe { (self.host.tables.request.header_at)(self.req, index, out) }
+        })
+    }
+
+    fn params(&self) -> Params {
+        let params = pairs(self.info.param_count, |index, out| {
+            // SAFETY: the request is held, and `out` is ours.
+            unsafe { (self.host.tables.request.param_at)(self.req, index, out) }
+        });
+        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+        params
+            .map(|(name, value)| (text(name), text(value)))
+            .collect()
+    }
+
+    /// For what is open beyond this.
+    pub(super) fn hold(&self) -> Hold {
+        // SAFETY: the request is held.
+        unsafe { Hold::request(self.host.tables.request, self.req) }
+    }
+
+    /// Says what is wrong; gives the code to return.
+    pub(super) fn fail(&self, error: &Error) -> Rc {
+        if let Some(code) = BrokeOff::code_of(error) {
+            // The host knows better than we do.
+            return code;
+        }
+        let cause = fault::cause(error);
+        let lent = fault::lend(error, &cause);
+        // SAFETY: the request is held, and the texts are there for the call.
+        unsafe { (self.host.tables.request.fail)(self.req, &raw const lent) };
+        lent.code
+    }
+}
+
+/// Names and values, one after the other. Their bytes are there as long as what they belong to.
+pub(super) fn pairs<'a>(
+    count: u32,
+    at: impl Fn(u32, *mut Header) -> Rc + 'a,
+) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+    (0..count).filter_map(move |index| {
+        let mut header = NO_HEADER;
+        // SAFETY: on success both texts are there, as the caller of `pairs` vouches.
+        (at(index, &raw mut header) == OK)
+            .then(|| unsafe { (header.name.bytes(), header.value.bytes()) })
+    })
+}
+
+/// Headers that are valid; others cannot come out of a host.
+pub(super) fn header_map<'a>(pairs: impl Iterator<Item = (&'a [u8], &'a [u8])>) -> HeaderMap {
+    let mut map = HeaderMap::new();
+    for (name, value) in pairs {
+        if let (Ok(name), Ok(value)) =
+            (HeaderName::from_bytes(name), HeaderValue::from_bytes(value))
+        {
+            map.append(name, value);
+        }
+    }
+    map
+}
+
+impl RemoteHeaders for RemoteRequest {
+    fn read(&self) -> HeaderMap {
+        header_map(self.headers())
+    }
+
+    fn value(&self, name: &str) -> Option<&[u8]> {
+        let mut value = Str::EMPTY;
+        // SAFETY: the request is held, and `value` is ours.
+        let code =
+            unsafe { (self.host.tables.request.header)(self.req, Str::text(name), &raw mut value) };
+        // SAFETY: texts of a request live as long as it is held.
+        (code == OK).then(|| unsafe { value.bytes() })
+    }
+
+    fn request(&self) -> usize {
+        self.req.addr()
+    }
+}
+
+impl Host for RemoteRequest {
+    fn facts(&self) -> &Facts {
+        self.facts.get_or_init(|| {
+            // SAFETY: texts of a request live as long as it is held.
+            let text = |part: Str| unsafe { part.to_text() }.into();
+            Facts {
+                request_id: text(self.info.request_id),
+                route: text(self.info.route),
+                client: Client {
+                    name: text(self.info.client),
+                    owner: text(self.info.owner),
+                },
+                params: self.params(),
+                stream: self.info.flags & REQ_STREAM != 0,
+            }
+        })
+    }
+
+    fn send(&self, request: UpstreamRequest) -> BoxFuture<'_, Result<Response, Error>> {
+        Box::pin(fetch::send(&self.host, Some(self), "", request))
+    }
+
+    fn native(&self, operation: Operation) -> bool {
+        let operation = numbers::of_operation(operation);
+        // SAFETY: the request is held.
+        let native = self
+            .host
+            .tables
+            .http
+            .map(|http| unsafe { (http.native)(self.req, operation) });
+        native.is_some_and(|native| native != 0)
+    }
+
+    fn routes_by_model(&self) -> bool {
+        // SAFETY: the request is held.
+        let routes = self
+            .host
+            .tables
+            .http
+            .map(|http| unsafe { (http.routes_by_model)(self.req) });
+        routes.is_none_or(|routes| routes != 0)
+    }
+
+    fn chat(&self, request: ChatRequest) -> BoxFuture<'_, Result<ChatStream, Error>> {
+        Box::pin(call::chat(self, request))
+    }
+
+    fn models(&self) -> BoxFuture<'_, Result<Vec<Model>, Error>> {
+        Box::pin(call::models(self))
+    }
+
+    fn state(&self) -> &dyn State {
+        self.host.state()
+    }
+
+    fn log(&self, level: Level, message: &str) {
+        let level = numbers::of_level(level);
+        // SAFETY: the request is held, and the text is there for the call.
+        unsafe { (self.host.tables.request.log)(self.req, level, Str::text(message)) };
+    }
+
+    fn keep_running(&self, time: std::time::Duration) {
+        let time = u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
+        // SAFETY: the request is held. A refusal leaves all as it was.
+        let _code = unsafe { (self.host.tables.request.keep_running)(self.req, time) };
+    }
+
+    fn client_gone(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::poll_fn(|cx| self.poll_gone(cx)))
+    }
+
+    fn usage(&self, name: &str, amount: u64) {
+        let amount = i64::try_from(amount).unwrap_or(i64::MAX);
+        // SAFETY: the request is held, and the text is there for the call.
+        let _code = unsafe { (self.host.tables.request.usage)(self.req, Str::text(name), amount) };
+    }
+}
+
+impl RemoteRequest {
+    fn poll_gone(&self, cx: &mut TaskContext<'_>) -> Poll<()> {
+        let lent = waker::lend(cx.waker());
+        // SAFETY: the request is held, and the waker is there for the call.
+        match unsafe { (self.host.tables.request.cancel_poll)(self.req, &raw const lent) } {
+            PENDING => Poll::Pending,
+            _ => Poll::Ready(()),
+        }
+    }
+}

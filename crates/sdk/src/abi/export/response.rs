@@ -1,0 +1,185 @@
+//! From a request to its answer: the task of a handler.
+
+use std::any::Any;
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll, ready};
+
+use bytes::{Bytes, BytesMut};
+use futures_core::Stream as _;
+
+use super::body::COPIED;
+use super::request::RemoteRequest;
+use crate::abi::raw::{Buf, Header, OK, PENDING, Rc, Str};
+use crate::abi::waker;
+use crate::{Body, Context, Error, Handler, Host, Response};
+
+/// Small pieces are joined up to so many bytes ...
+const JOINED: usize = 4096;
+
+/// ... and so many pieces, so that one that costs time is not waited for by many.
+const MAX_JOINED: u32 = 64;
+
+/// Headers that need no memory of their own on the way.
+const FEW: usize = 16;
+
+/// Runs a handler and sends what it answers; the code is the task's.
+pub(super) async fn serve(handler: Arc<dyn Handler>, request: Arc<RemoteRequest>) -> Rc {
+    let cx = Context::new(Arc::clone(&request) as Arc<dyn Host>);
+    match handler.handle(&cx, request.request()).await {
+        Ok(response) => respond(&request, response).await,
+        Err(error) => request.fail(&error),
+    }
+}
+
+/// Sends a whole answer.
+pub(super) async fn respond(request: &RemoteRequest, response: Response) -> Rc {
+    let code = head(request, &response);
+    if code != OK {
+        return code;
+    }
+    let mut body = match response.body.into_fetched() {
+        Ok(fetched) => {
+            let forward = request.host.tables.request.resp_forward;
+            // SAFETY: the request is held; the exchange is moved with all that it has left.
+            return fetched.forward(|fetch| unsafe { forward(request.req, fetch) });
+        }
+        Err(body) => body,
+    };
+    stream(request, &mut body).await
+}
+
+async fn stream(request: &RemoteRequest, body: &mut Body) -> Rc {
+    let mut joined = BytesMut::new();
+    loop {
+        let (mut piece, end) = match poll_fn(|cx| ready_pieces(body, &mut joined, cx)).await {
+            Joined::More(piece) => (piece, None),
+            Joined::Last(piece, end) => (piece, Some(end)),
+        };
+        if !piece.is_empty() {
+            let code = poll_fn(|cx| write(request, &mut piece, cx)).await;
+            if code != OK {
+                return code;
+            }
+        }
+        match end {
+            None => {}
+            Some(End::Well) => return OK,
+            Some(End::Failed(error)) => return request.fail(&error),
+            Some(End::Panicked(panic)) => resume_unwind(panic),
+        }
+    }
+}
+
+/// Pieces that were there at the same moment.
+enum Joined {
+    /// There may be more.
+    More(Bytes),
+    /// The body is over.
+    Last(Bytes, End),
+}
+
+/// How a body ended.
+enum End {
+    Well,
+    Failed(Error),
+    /// What came before it goes out first.
+    Panicked(Box<dyn Any + Send>),
+}
+
+/// Takes what is there now, small pieces joined up to a bound, so that they cross at once; never waits for more.
+fn ready_pieces(body: &mut Body, joined: &mut BytesMut, cx: &mut TaskContext<'_>) -> Poll<Joined> {
+    let Some(first) = ready!(Pin::new(&mut *body).poll_next(cx)) else {
+        return Poll::Ready(Joined::Last(Bytes::new(), End::Well));
+    };
+    let first = match first {
+        Ok(first) if first.len() > JOINED / 4 => return Poll::Ready(Joined::More(first)),
+        Ok(first) => first,
+        Err(error) => return Poll::Ready(Joined::Last(Bytes::new(), End::Failed(error))),
+    };
+    let mut count = 1;
+    let mut alone = Some(first);
+    loop {
+        if count >= MAX_JOINED || joined.len() >= JOINED {
+            return Poll::Ready(Joined::More(taken(alone, joined)));
+        }
+        let next = catch_unwind(AssertUnwindSafe(|| Pin::new(&mut *body).poll_next(cx)));
+        let end = match next {
+            Ok(Poll::Pending) => return Poll::Ready(Joined::More(taken(alone, joined))),
+            Ok(Poll::Ready(None)) => End::Well,
+            Ok(Poll::Ready(Some(Err(error)))) => End::Failed(error),
+            Err(panic) => End::Panicked(panic),
+            Ok(Poll::Ready(Some(Ok(next)))) => {
+                if let Some(first) = alone.take() {
+                    joined.extend_from_slice(&first);
+                }
+                joined.extend_from_slice(&next);
+                count += 1;
+                continue;
+            }
+        };
+        return Poll::Ready(Joined::Last(taken(alone, joined), end));
+    }
+}
+
+/// The only piece, or all that were joined.
+fn taken(alone: Option<Bytes>, joined: &mut BytesMut) -> Bytes {
+    alone.unwrap_or_else(|| joined.split().freeze())
+}
+
+fn head(request: &RemoteRequest, response: &Response) -> Rc {
+    let lend = |(name, value): (&http::HeaderName, &http::HeaderValue)| Header {
+        name: Str::text(name.as_str()),
+        value: Str::of(value.as_bytes()),
+    };
+    let status = response.status.as_u16();
+    let send = |headers: &[Header]| {
+        // SAFETY: the request is held, and the headers are there for the call.
+        unsafe {
+            (request.host.tables.request.resp_head)(
+                request.req,
+                status,
+                headers.as_ptr(),
+                headers.len(),
+            )
+        }
+    };
+    let count = response.headers.len();
+    let mut few = [Header {
+        name: Str::EMPTY,
+        value: Str::EMPTY,
+    }; FEW];
+    match few.get_mut(..count) {
+        Some(few) => {
+            for (place, header) in few.iter_mut().zip(&response.headers) {
+                *place = lend(header);
+            }
+            send(few)
+        }
+        None => send(&response.headers.iter().map(lend).collect::<Vec<_>>()),
+    }
+}
+
+/// Writes a piece; nothing of it is taken until all of it is.
+fn write(request: &RemoteRequest, piece: &mut Bytes, cx: &mut TaskContext<'_>) -> Poll<Rc> {
+    let (api, lent) = (request.host.tables.request, waker::lend(cx.waker()));
+    let code = if piece.len() <= COPIED {
+        // SAFETY: the request is held; waker and piece are there for the call.
+        unsafe { (api.resp_write)(request.req, &raw const lent, Str::of(piece)) }
+    } else {
+        let mut buf = Buf::owning(std::mem::take(piece));
+        // SAFETY: the request is held; waker and buffer are there for the call.
+        let code = unsafe { (api.resp_write_buf)(request.req, &raw const lent, &raw mut buf) };
+        if code != OK {
+            // SAFETY: it was not taken, so it is still ours.
+            *piece = unsafe { buf.take_back() };
+        }
+        code
+    };
+    match code {
+        PENDING => Poll::Pending,
+        code => Poll::Ready(code),
+    }
+}

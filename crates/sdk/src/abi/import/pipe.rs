@@ -1,0 +1,359 @@
+//! Bytes from a plugin to whoever reads them, with backpressure: the answer's body, and bodies of requests to upstreams.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use bytes::{Bytes, BytesMut};
+use futures_core::Stream;
+
+use crate::Error;
+
+/// So many bytes may wait; a single piece may be larger.
+const HIGH_WATER: usize = 64 * 1024;
+
+/// Small pieces are copied into blocks of so many bytes.
+const JOINED: usize = 4096;
+
+/// See the module.
+#[derive(Default)]
+pub(super) struct Pipe(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    /// The first that was written into an empty pipe: most answers are one piece.
+    first: Bytes,
+    /// Copied, and joined to one piece by the time that it is read.
+    joined: BytesMut,
+    /// Before what is joined.
+    pieces: VecDeque<Bytes>,
+    waiting: usize,
+    reader: Option<Waker>,
+    writers: Writers,
+    ended: Option<Result<(), Error>>,
+    is_over: bool,
+    reader_gone: bool,
+    /// Whether anything was ever written.
+    has_begun: bool,
+}
+
+/// Who waits for room, by what was asked for: parts of a plugin may wait for more than one thing at a time.
+type Writers = [Option<Waker>; 3];
+
+#[derive(Clone, Copy)]
+enum Asked {
+    Copy,
+    Move,
+    Empty,
+}
+
+/// Nobody reads any more.
+pub(super) struct ReaderGone;
+
+/// Not under a lock: wakers and bytes may be the plugin's, and their functions its code.
+fn wake(wakers: impl IntoIterator<Item = Option<Waker>>) {
+    for waker in wakers.into_iter().flatten() {
+        waker.wake();
+    }
+}
+
+impl State {
+    /// The next piece; who is to be woken for it goes to `woken`.
+    fn pop(&mut self, woken: &mut Writers) -> Option<Bytes> {
+        let piece = if !self.first.is_empty() {
+            std::mem::take(&mut self.first)
+        } else if let Some(piece) = self.pieces.pop_front() {
+            piece
+        } else if self.joined.is_empty() {
+            return None;
+        } else {
+            self.joined.split().freeze()
+        };
+        self.waiting -= piece.len();
+        let [copy, moved, empty] = &mut self.writers;
+        *woken = [
+            copy.take(),
+            moved.take(),
+            empty.take_if(|_| self.waiting == 0),
+        ];
+        Some(piece)
+    }
+
+    /// Whether whoever asked need not wait.
+    fn has_room(&self, asked: Asked) -> bool {
+        match asked {
+            Asked::Copy | Asked::Move => self.waiting < HIGH_WATER,
+            Asked::Empty => self.waiting == 0,
+        }
+    }
+}
+
+impl Pipe {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn poll_room(
+        &self,
+        asked: Asked,
+        cx: &Context<'_>,
+    ) -> Poll<Result<MutexGuard<'_, State>, ReaderGone>> {
+        let state = self.state();
+        if state.reader_gone {
+            return Poll::Ready(Err(ReaderGone));
+        }
+        if state.has_room(asked) {
+            return Poll::Ready(Ok(state));
+        }
+        drop(state);
+        let waker = cx.waker().clone();
+        let mut state = self.state();
+        if state.reader_gone || state.has_room(asked) {
+            drop(state);
+            // It changed meanwhile.
+            waker.wake();
+            return Poll::Pending;
+        }
+        let place = state.writers.get_mut(asked as usize);
+        let former = place.and_then(|place| place.replace(waker));
+        drop(state);
+        drop(former);
+        Poll::Pending
+    }
+
+    /// Takes a copy of `bytes`, all or nothing.
+    pub(super) fn poll_copy(&self, bytes: &[u8], cx: &Context<'_>) -> Poll<Result<(), ReaderGone>> {
+        let mut state = std::task::ready!(self.poll_room(Asked::Copy, cx))?;
+        if !state.has_begun {
+            state.has_begun = true;
+            state.first = Bytes::copy_from_slice(bytes);
+        } else {
+            if state.joined.capacity() == 0 {
+                state.joined.reserve(JOINED);
+            }
+            state.joined.extend_from_slice(bytes);
+        }
+        state.waiting += bytes.len();
+        Self::wake_reader(state);
+        Poll::Ready(Ok(()))
+    }
+
+    /// Takes what `take` gives, which is not empty, where there is room.
+    pub(super) fn poll_move(
+        &self,
+        take: impl FnOnce() -> Bytes,
+        cx: &Context<'_>,
+    ) -> Poll<Result<(), ReaderGone>> {
+        let mut state = std::task::ready!(self.poll_room(Asked::Move, cx))?;
+        let bytes = take();
+        state.has_begun = true;
+        if !state.joined.is_empty() {
+            let joined = state.joined.split().freeze();
+            state.pieces.push_back(joined);
+        }
+        state.waiting += bytes.len();
+        state.pieces.push_back(bytes);
+        Self::wake_reader(state);
+        Poll::Ready(Ok(()))
+    }
+
+    fn wake_reader(mut state: MutexGuard<'_, State>) {
+        let reader = state.reader.take();
+        drop(state);
+        if let Some(reader) = reader {
+            reader.wake();
+        }
+    }
+
+    /// Nothing is written after this.
+    pub(super) fn end(&self, how: Result<(), Error>) {
+        let mut state = self.state();
+        if !state.is_over {
+            state.is_over = true;
+            state.ended = Some(how);
+        }
+        Self::wake_reader(state);
+    }
+
+    /// Wakes who reads: something beside the bytes has changed.
+    pub(super) fn nudge(&self) {
+        Self::wake_reader(self.state());
+    }
+
+    /// Nothing is read after this.
+    pub(super) fn leave(&self) {
+        let mut state = self.state();
+        state.reader_gone = true;
+        state.waiting = 0;
+        let left = (
+            std::mem::take(&mut state.first),
+            std::mem::take(&mut state.pieces),
+            std::mem::take(&mut state.joined),
+            state.reader.take(),
+        );
+        let writers = std::mem::take(&mut state.writers);
+        drop(state);
+        drop(left);
+        wake(writers);
+    }
+
+    /// What can be read now, for whoever reads. It is not told of more until it asks again by [`Pipe::poll_piece`] or
+    /// [`Pipe::poll_next`]: what is written because it makes the writer write needs no telling.
+    pub(super) fn pop(&self) -> Option<Bytes> {
+        let mut woken = Writers::default();
+        let mut state = self.state();
+        let (piece, reader) = (state.pop(&mut woken), state.reader.take());
+        drop(state);
+        drop(reader);
+        wake(woken);
+        piece
+    }
+
+    /// Everything that was written, as one piece where it was copied.
+    pub(super) fn pop_all(&self) -> Bytes {
+        let first = self.pop().unwrap_or_default();
+        let Some(second) = self.pop() else {
+            return first;
+        };
+        let mut all = BytesMut::from(first);
+        all.extend_from_slice(&second);
+        while let Some(piece) = self.pop() {
+            all.extend_from_slice(&piece);
+        }
+        all.freeze()
+    }
+
+    /// What can be read, for a reader of the host's own, who also makes the writer write.
+    pub(super) fn poll_piece(&self, cx: &Context<'_>) -> Poll<Bytes> {
+        let mut woken = Writers::default();
+        let mut state = self.state();
+        let piece = state.pop(&mut woken);
+        // Woken by what is written later, and not by what was written just now.
+        state.reader = piece.is_none().then(|| cx.waker().clone());
+        drop(state);
+        wake(woken);
+        piece.map_or(Poll::Pending, Poll::Ready)
+    }
+
+    /// The next piece, for a reader who does not write; `None` at the end.
+    pub(super) fn poll_next(&self, cx: &Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
+        if let Some(piece) = self.pop() {
+            return Poll::Ready(Some(Ok(piece)));
+        }
+        let waker = cx.waker().clone();
+        let mut state = self.state();
+        if state.is_over && state.waiting == 0 {
+            return Poll::Ready(state.ended.take().and_then(Result::err).map(Err));
+        }
+        if state.waiting > 0 {
+            drop(state);
+            // It was written meanwhile.
+            waker.wake();
+            return Poll::Pending;
+        }
+        let former = state.reader.replace(waker);
+        drop(state);
+        drop(former);
+        Poll::Pending
+    }
+
+    /// Ready when nothing more will be written, with how it ended.
+    pub(super) fn poll_ended(&self) -> Poll<Result<(), Error>> {
+        let mut state = self.state();
+        if !state.is_over {
+            return Poll::Pending;
+        }
+        Poll::Ready(state.ended.take().unwrap_or(Ok(())))
+    }
+
+    /// Is woken when something is written or changes.
+    pub(super) fn listen(&self, cx: &Context<'_>) {
+        let waker = cx.waker().clone();
+        let former = self.state().reader.replace(waker);
+        drop(former);
+    }
+
+    /// Ready when all that was written has been read.
+    pub(super) fn poll_empty(&self, cx: &Context<'_>) -> Poll<Result<(), ReaderGone>> {
+        let state = std::task::ready!(self.poll_room(Asked::Empty, cx));
+        Poll::Ready(state.map(drop))
+    }
+}
+
+/// The reading end, where it is on its own.
+pub(super) struct Reader(pub(super) Arc<Pipe>);
+
+impl Stream for Reader {
+    type Item = Result<Bytes, Error>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.0.poll_next(cx)
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.0.leave();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cx() -> Context<'static> {
+        Context::from_waker(Waker::noop())
+    }
+
+    #[test]
+    fn pieces_come_out_in_the_order_written() {
+        let (pipe, cx) = (Pipe::default(), cx());
+        let write = |text: &str| assert!(pipe.poll_copy(text.as_bytes(), &cx).is_ready());
+        write("a");
+        write("b");
+        assert!(pipe.poll_move(|| Bytes::from_static(b"c"), &cx).is_ready());
+        write("d");
+
+        let read = std::iter::from_fn(|| pipe.pop()).collect::<Vec<_>>();
+
+        assert_eq!(read, ["a", "b", "c", "d"]);
+        write("e");
+        assert_eq!(pipe.pop_all(), "e");
+    }
+
+    #[test]
+    fn a_full_pipe_takes_nothing_until_it_is_read() {
+        let (pipe, cx) = (Pipe::default(), cx());
+        assert!(pipe.poll_copy(&vec![0; HIGH_WATER], &cx).is_ready());
+        assert!(pipe.poll_copy(b"x", &cx).is_pending());
+        assert!(pipe.poll_empty(&cx).is_pending());
+
+        assert_eq!(pipe.pop().unwrap().len(), HIGH_WATER);
+
+        assert!(pipe.poll_empty(&cx).is_ready());
+        assert!(pipe.poll_copy(b"x", &cx).is_ready());
+    }
+
+    #[test]
+    fn who_writes_is_told_that_nobody_reads() {
+        let pipe = Arc::new(Pipe::default());
+        drop(Reader(Arc::clone(&pipe)));
+
+        assert!(matches!(
+            pipe.poll_copy(b"x", &cx()),
+            Poll::Ready(Err(ReaderGone))
+        ));
+    }
+
+    #[test]
+    fn what_was_written_is_read_before_the_end() {
+        let (pipe, cx) = (Pipe::default(), cx());
+        assert!(pipe.poll_copy(b"x", &cx).is_ready());
+        pipe.end(Err(Error::internal("broken")));
+
+        assert!(matches!(pipe.poll_next(&cx), Poll::Ready(Some(Ok(_)))));
+        assert!(matches!(pipe.poll_next(&cx), Poll::Ready(Some(Err(_)))));
+        assert!(matches!(pipe.poll_next(&cx), Poll::Ready(None)));
+    }
+}

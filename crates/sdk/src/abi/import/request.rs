@@ -1,0 +1,315 @@
+//! A client's request as a plugin sees it, and the answer as the plugin gives it.
+
+mod answer;
+mod asked;
+mod incoming;
+
+pub(super) use asked::header_map;
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker as StdWaker;
+
+use http::{HeaderMap, Method, StatusCode};
+
+use self::incoming::Incoming;
+use super::handles::Handles;
+use super::host::HostSide;
+use super::pipe::Pipe;
+use super::plugin::Notice;
+use crate::abi::memory::size;
+use crate::abi::raw::{E_PANIC, Rc, Req, RequestApi, Waker};
+use crate::abi::{fault, waker};
+use crate::{Body, BoxFuture, Context, Error, Request};
+
+/// The functions of every request.
+pub(super) static API: RequestApi = RequestApi {
+    size: size::<RequestApi>(),
+    reserved: 0,
+    retain: asked::retain,
+    release: asked::release,
+    info: asked::info,
+    header: asked::header,
+    header_at: asked::header_at,
+    param: asked::param,
+    param_at: asked::param_at,
+    body_poll: asked::body_poll,
+    body_retain: asked::body_retain,
+    body_all_poll: asked::body_all_poll,
+    resp_head: answer::head,
+    resp_write: answer::write,
+    resp_write_buf: answer::write_buf,
+    resp_forward: answer::forward,
+    flush_poll: answer::flush_poll,
+    cancel_poll: answer::cancel_poll,
+    keep_running: answer::keep_running,
+    fail: answer::fail,
+    usage: answer::usage,
+    set_head: asked::set_head,
+    set_body: asked::set_body,
+    log: answer::log,
+};
+
+/// Where the request goes and what it says of itself. Never changed, so that texts can be lent as long as the request is held.
+pub(super) struct Head {
+    pub(super) path: String,
+    pub(super) query: Option<String>,
+    pub(super) headers: HeaderMap,
+}
+
+/// See the module. What the plugin is given points to this.
+pub(super) struct RequestSide {
+    pub(super) cx: Context,
+    /// Its instance may be gone while somebody holds the request, and is not kept: work in the background that holds a request
+    /// would hold up its own end.
+    pub(super) host: Arc<HostSide>,
+    pub(super) pipe: Pipe,
+    pub(super) open: Handles,
+    method: Method,
+    head: Head,
+    body_len: Option<u64>,
+    max_body: u64,
+    /// Whether the request may be changed.
+    is_filtered: bool,
+    over: AtomicBool,
+    /// How far the answer is.
+    phase: AtomicU8,
+    incoming: Mutex<Incoming>,
+    inner: Mutex<Inner>,
+}
+
+struct Inner {
+    /// As filters changed it; the last one counts, and none goes before the request does.
+    heads: VecDeque<Box<Head>>,
+    answer: Option<(StatusCode, HeaderMap)>,
+    forwarded: Option<Body>,
+    fault: Option<Told>,
+    gone: Option<BoxFuture<'static, ()>>,
+    /// Threads of the plugin that wait.
+    waiting: Vec<StdWaker>,
+    /// Wakers of the plugin's own, by what was asked with them: they may be those of threads that outlive the task.
+    asking: [Option<StdWaker>; 3],
+}
+
+/// What is waited for without anything to be written: nothing else wakes who waits when the request ends.
+#[derive(Clone, Copy)]
+enum Asking {
+    Piece,
+    Whole,
+    Gone,
+}
+
+/// How far an answer is.
+#[derive(Clone, Copy)]
+enum Phase {
+    Open = 0,
+    Answered = 1,
+    Forwarded = 2,
+}
+
+/// What went wrong, as it was told before a negative code.
+enum Told {
+    /// By the plugin: it holds whatever the code is.
+    Said(Error),
+    /// By the host, with that code: the plugin may have dealt with it, and return another one later.
+    Seen(Rc, Error),
+}
+
+impl RequestSide {
+    /// Shows `request` to a plugin.
+    pub(super) fn new(
+        cx: &Context,
+        host: &Arc<HostSide>,
+        request: Request,
+        is_filtered: bool,
+    ) -> Arc<Self> {
+        let inner = Inner {
+            heads: VecDeque::new(),
+            answer: None,
+            forwarded: None,
+            fault: None,
+            gone: None,
+            waiting: Vec::new(),
+            asking: Default::default(),
+        };
+        Arc::new(Self {
+            cx: cx.clone(),
+            host: Arc::clone(host),
+            pipe: Pipe::default(),
+            open: Handles::default(),
+            method: request.method,
+            head: Head {
+                path: request.path,
+                query: request.query,
+                headers: request.headers.into_map(),
+            },
+            body_len: request.body.length(),
+            max_body: request.max_body,
+            is_filtered,
+            over: AtomicBool::new(false),
+            phase: AtomicU8::new(Phase::Open as u8),
+            incoming: Mutex::new(Incoming::new(request.body)),
+            inner: Mutex::new(inner),
+        })
+    }
+
+    /// What the plugin is given; it is held by whoever gives it.
+    pub(super) fn raw(self: &Arc<Self>) -> *mut Req {
+        Arc::as_ptr(self).cast_mut().cast()
+    }
+
+    /// The request behind what the plugin was given.
+    ///
+    /// # Safety
+    /// `req` is one that [`RequestSide::raw`] gave, and is held.
+    pub(super) unsafe fn of<'a>(req: *mut Req) -> &'a Self {
+        // SAFETY: the caller vouches for it.
+        unsafe { &*req.cast::<Self>() }
+    }
+
+    /// As [`RequestSide::of`], for things that outlive the call.
+    ///
+    /// # Safety
+    /// As [`RequestSide::of`].
+    pub(super) unsafe fn shared(req: *mut Req) -> Arc<Self> {
+        // SAFETY: it is held, so its count is at least one.
+        unsafe { Arc::increment_strong_count(req.cast::<Self>()) };
+        // SAFETY: that one is ours.
+        unsafe { Arc::from_raw(req.cast::<Self>()) }
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Held while the body is polled, and so while its streams take the plugin's waker: nothing but the body may need it.
+    fn incoming(&self) -> MutexGuard<'_, Incoming> {
+        self.incoming.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The client's headers as they came.
+    pub(super) fn headers(&self) -> &HeaderMap {
+        &self.head.headers
+    }
+
+    /// What is left of the client's body.
+    pub(super) fn take_body(&self) -> Body {
+        self.incoming().take()
+    }
+
+    /// Whether its task is gone.
+    pub(super) fn is_over(&self) -> bool {
+        self.over.load(Ordering::Acquire)
+    }
+
+    /// Wakes `waker` when its task is gone, or at once.
+    pub(super) fn listen(&self, waker: StdWaker) {
+        let mut inner = self.inner();
+        if self.is_over() {
+            drop(inner);
+            return waker.wake();
+        }
+        inner.waiting.push(waker);
+    }
+
+    /// Wakes `waker` no more.
+    pub(super) fn leave(&self, waker: &StdWaker) {
+        self.inner().waiting.retain(|other| !other.will_wake(waker));
+    }
+
+    /// As [`RequestSide::listen`] for a waker that the plugin made; one of ours belongs to the task.
+    ///
+    /// # Safety
+    /// `waker` is null or there for the call.
+    unsafe fn remember(&self, asking: Asking, waker: *const Waker) {
+        if waker.is_null() {
+            return;
+        }
+        // SAFETY: the caller vouches for it.
+        let Some(waker) = (unsafe { waker::kept(waker, &self.host.library.keep) }) else {
+            return;
+        };
+        let mut inner = self.inner();
+        if self.is_over() {
+            drop(inner);
+            return waker.wake();
+        }
+        let former = inner
+            .asking
+            .get_mut(asking as usize)
+            .and_then(|place| place.replace(waker));
+        drop(inner);
+        drop(former);
+    }
+
+    /// Nothing is done for it from here on.
+    pub(super) fn end(&self) {
+        self.over.store(true, Ordering::Release);
+        self.pipe.leave();
+        let mut inner = self.inner();
+        let (waiting, asking) = (
+            std::mem::take(&mut inner.waiting),
+            std::mem::take(&mut inner.asking),
+        );
+        drop(inner);
+        for waker in waiting.into_iter().chain(asking.into_iter().flatten()) {
+            waker.wake();
+        }
+    }
+
+    fn phase(&self) -> u8 {
+        self.phase.load(Ordering::Acquire)
+    }
+
+    /// The head of the answer, once.
+    pub(super) fn take_answer(&self) -> Option<(StatusCode, HeaderMap)> {
+        self.inner().answer.take()
+    }
+
+    /// Whether the answer has begun.
+    pub(super) fn is_answered(&self) -> bool {
+        self.phase() != Phase::Open as u8
+    }
+
+    /// The rest of the answer, where it is an upstream's.
+    pub(super) fn take_forwarded(&self) -> Option<Body> {
+        if self.phase() != Phase::Forwarded as u8 {
+            return None;
+        }
+        self.inner().forwarded.take()
+    }
+
+    /// What went wrong, after a negative code.
+    pub(super) fn error(&self, code: Rc) -> Error {
+        if code == E_PANIC {
+            self.host.library.around.noticed(Notice::Panicked);
+        }
+        match self.inner().fault.take() {
+            Some(Told::Said(error)) => return error,
+            Some(Told::Seen(seen, error)) if seen == code => return error,
+            Some(Told::Seen(..)) | None => {}
+        }
+        let name = &self.host.library.manifest.name;
+        fault::of_code(code).with_source(format!("plugin `{name}` ended with code {code}"))
+    }
+
+    /// The request with all changes; for the next in line.
+    pub(super) fn give_back(&self, request: &mut Request) {
+        request.body = self.take_body();
+        let inner = self.inner();
+        let head = inner.heads.back().map_or(&self.head, |head| head.as_ref());
+        request.path.clone_from(&head.path);
+        request.query.clone_from(&head.query);
+        request.headers = head.headers.clone().into();
+    }
+}
+
+impl Drop for RequestSide {
+    fn drop(&mut self) {
+        let left = self.open.close_all();
+        if left > 0 {
+            self.host.library.around.noticed(Notice::Leaked(left));
+        }
+    }
+}
