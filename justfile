@@ -21,9 +21,27 @@ pre-commit:
     cargo clippy --workspace --all-targets --locked -- -D warnings
     git diff --check
 
-# Rewrite the golden files of the config diagnostics
+# Rewrite the golden files of the config diagnostics and of the plugin interface
 golden:
     UPDATE_GOLDEN=1 cargo test -p aurora-config --test golden
+    UPDATE_GOLDEN=1 cargo test -p aurora-sdk --test header
+
+# Build the libraries that tests load
+plugins:
+    tests/plugins/build
+
+# What a loaded plugin costs against the same one linked in, as docs/performance.md has it
+measure-plugins:
+    benches/plugins/run
+
+# A thousand swaps of a plugin under load (about a quarter of an hour)
+swaps COUNT="1000":
+    tests/plugins/build
+    SWAPS={{COUNT}} cargo nextest run -p aurora --test main --run-ignored only --no-capture a_thousand_swaps
+
+# The C example and a hundred swaps under valgrind
+memcheck:
+    tests/plugins/memcheck
 
 # Idle memory and start-up time of the release binary, as docs/performance.md has them
 measure:

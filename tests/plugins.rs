@@ -1,7 +1,9 @@
 //! Loadable plugins through the front door: the real binary, real libraries.
 
 mod canary;
+mod examples;
 mod filters;
+mod lifecycle;
 mod panics;
 mod refused;
 mod services;

@@ -4,6 +4,8 @@ mod chunks;
 mod events;
 mod passing;
 
+use std::sync::Arc;
+
 use aurora_openai::sse;
 use aurora_sdk::{
     Body, Context, Error, ErrorKind, Event, Follows, Handler, Origin, Request, Response,
@@ -15,6 +17,7 @@ use serde_json::Value;
 use self::chunks::{Chunks, Followed};
 use self::events::Events;
 use self::passing::{Group, Passing};
+use super::host::RequestHost;
 use crate::snapshot::{Built, Route};
 
 /// The largest answer that is shown to filters as a whole, bytes.
@@ -27,13 +30,13 @@ const MAX_WHOLE: u64 = 64 << 20;
 pub(super) async fn around(
     route: &Route,
     built: &Built<dyn Handler>,
-    cx: &Context,
+    host: Arc<RequestHost>,
     mut request: Request,
 ) -> Result<Response, Error> {
     let mut passes = Vec::with_capacity(route.filters.len());
     let mut answer = None;
     for filter in &route.filters {
-        let mut passing = Passing::new(filter, cx);
+        let mut passing = Passing::new(filter, &host);
         match passing.request(&mut request).await {
             Ok(None) => passes.push(passing),
             Ok(Some(own)) => {
@@ -55,27 +58,36 @@ pub(super) async fn around(
             // What is compressed cannot be followed.
             request.headers.remove(ACCEPT_ENCODING);
         }
-        built.what.handle(cx, request).await
+        built.what.handle(&Context::new(host), request).await
     };
     match answer {
         Ok(answer) => follow(answer, passes).await,
         Err(error) => {
-            for passing in &mut passes {
-                passing.failed(error.status());
-            }
+            told(&mut passes, &error);
             Err(error)
         }
     }
 }
 
+/// `passes` hear that the answer is `error` instead.
+fn told(passes: &mut [Passing], error: &Error) {
+    for passing in passes {
+        passing.failed(error.status());
+    }
+}
+
 /// Shows `answer` to `passes`, the last one first.
 async fn follow(mut answer: Response, mut passes: Vec<Passing>) -> Result<Response, Error> {
-    for passing in passes.iter_mut().rev() {
-        passing.head(&mut answer)?;
+    let mut heads = passes.iter_mut().rev();
+    if let Err(error) = heads.try_for_each(|passing| passing.head(&mut answer)) {
+        told(&mut passes, &error);
+        return Err(error);
     }
     let is_followed = passes.iter().any(Passing::follows_body);
     if is_followed && answer.headers.contains_key(CONTENT_ENCODING) {
-        return Err(encoded());
+        let error = encoded();
+        told(&mut passes, &error);
+        return Err(error);
     }
     if is_followed {
         answer.headers.remove(CONTENT_LENGTH);
@@ -84,12 +96,20 @@ async fn follow(mut answer: Response, mut passes: Vec<Passing>) -> Result<Respon
     let is_json = kind == "application/json" || kind.ends_with("+json");
     let is_events = kind == "text/event-stream";
     let (mut body, mut group) = (answer.body, Group::default());
-    for passing in passes.into_iter().rev() {
+    let mut rest = passes.into_iter().rev();
+    while let Some(passing) = rest.next() {
         if passing.follows() == Follows::Events && (is_json || is_events) {
             group.push(passing);
             continue;
         }
-        body = through(body, std::mem::take(&mut group), is_events).await?;
+        body = match through(body, std::mem::take(&mut group), is_events).await {
+            Ok(body) => body,
+            Err(error) => {
+                let mut unreached: Vec<_> = std::iter::once(passing).chain(rest).collect();
+                told(&mut unreached, &error);
+                return Err(error);
+            }
+        };
         body = match passing.follows() {
             Follows::Chunks => Chunks::around(body, passing),
             Follows::Nothing | Follows::Head | Follows::Events => Followed::around(body, passing),
@@ -107,10 +127,23 @@ async fn through(body: Body, mut group: Group, is_events: bool) -> Result<Body, 
     if is_events {
         return Ok(Body::stream(Box::pin(Events::new(body, group)), None));
     }
+    match whole(body, &mut group).await {
+        Ok(whole) => {
+            group.end(true);
+            Ok(whole.into())
+        }
+        Err(error) => {
+            group.failed(error.status());
+            Err(error)
+        }
+    }
+}
+
+/// A whole answer as `group` has it. What is no JSON is not for filters.
+async fn whole(body: Body, group: &mut Group) -> Result<Bytes, Error> {
     let bytes = body.read_all(MAX_WHOLE).await?;
     let Ok(data) = serde_json::from_slice::<Value>(&bytes) else {
-        group.end(true);
-        return Ok(bytes.into());
+        return Ok(bytes);
     };
     let event = Event {
         name: String::new(),
@@ -119,9 +152,10 @@ async fn through(body: Body, mut group: Group, is_events: bool) -> Result<Body, 
     };
     let mut out = group.event(event)?;
     out.append(&mut group.last()?);
-    group.end(true);
-    let whole = out.into_iter().next().map(|event| event.data.to_string());
-    Ok(whole.unwrap_or_default().into())
+    let first = out.into_iter().next();
+    Ok(first
+        .map(|event| event.data.to_string().into())
+        .unwrap_or_default())
 }
 
 fn encoded() -> Error {

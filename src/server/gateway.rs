@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use aurora_config::Match;
-use aurora_sdk::{Context, Error, ErrorKind, Handler, Origin, Params, Request, Response};
+use aurora_sdk::{Error, ErrorKind, Handler, Origin, Params, Request, Response};
 use http::header::{ALLOW, AUTHORIZATION, CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODING};
 use http::{HeaderMap, Method, StatusCode};
 use salvo::{Depot, FlowCtrl, async_trait};
@@ -65,10 +65,8 @@ impl Gateway {
         access.debug = route.settings.debug_headers;
         admitted.admission.check_route(&route.path)?;
         let host = RequestHost::new(&self.shared, snapshot, &chosen, admitted, access);
-        let lasting = Arc::clone(host.lasting());
-        let cx = Context::new(Arc::new(host));
         let request = take_request(request, path, snapshot, route)?;
-        run::run(&self.shared, chosen, (cx, lasting), request).await
+        run::run(&self.shared, chosen, host, request).await
     }
 }
 

@@ -28,6 +28,7 @@ use crate::upstream::trace::Trace;
 use crate::upstream::{Audience, Exchange, Upstream, order, send};
 
 /// See the module.
+#[derive(Clone)]
 pub(super) struct RequestHost {
     shared: Arc<Shared>,
     snapshot: Arc<Snapshot>,
@@ -70,6 +71,15 @@ impl RequestHost {
             state: shared.store.scoped(&plugin),
             plugin,
             lasting: Arc::default(),
+        }
+    }
+
+    /// The same request as the filter `name` sees it: what it logs and keeps is its own.
+    pub(super) fn of_filter(&self, name: &Arc<str>) -> Self {
+        Self {
+            state: self.shared.store.scoped(name),
+            plugin: Arc::clone(name),
+            ..self.clone()
         }
     }
 

@@ -3,12 +3,13 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use aurora_sdk::{Context, Error, ErrorKind, Origin, Request, Response};
+use aurora_sdk::{Context, Error, ErrorKind, Host as _, Origin, Request, Response};
 use futures_util::FutureExt as _;
 
 use super::filters;
 use super::gateway::Chosen;
-use super::lasting::{Bounds, Lasting, Waiting};
+use super::host::RequestHost;
+use super::lasting::{Bounds, Waiting};
 use crate::shared::Shared;
 
 /// Answers `request`.
@@ -18,7 +19,7 @@ use crate::shared::Shared;
 pub(super) async fn run(
     shared: &Shared,
     chosen: Chosen,
-    (cx, lasting): (Context, Arc<Lasting>),
+    host: RequestHost,
     request: Request,
 ) -> Result<Response, Error> {
     let Chosen { route, built, .. } = chosen;
@@ -29,16 +30,18 @@ pub(super) async fn run(
             .iter()
             .any(|filter| filter.generation.is_some());
     let bounds = Bounds {
-        lasting,
+        lasting: Arc::clone(host.lasting()),
         tasks: shared.tasks.clone(),
         retired: built.retired.clone(),
     };
-    let request_id = cx.request_id().to_owned();
+    let request_id = Arc::clone(&host.facts().request_id);
+    let host = Arc::new(host);
     let handling = async move {
         if route.filters.is_empty() {
+            let cx = Context::new(host);
             return built.what.handle(&cx, request).await;
         }
-        filters::around(&route, &built, &cx, request).await
+        filters::around(&route, &built, host, request).await
     };
     let handling = AssertUnwindSafe(handling)
         .catch_unwind()

@@ -121,6 +121,9 @@ async fn a_filter_changes_what_the_model_says_streamed_and_whole_and_hears_of_th
     aurora
         .wait_for_output("ended 200 complete=true tokens=12")
         .await;
+    let output = aurora.output();
+    let ended = output.lines().find(|line| line.contains("tokens=12"));
+    assert!(ended.unwrap().contains("plugin=\"f\""), "{ended:?}");
     aurora
         .wait_for_output("ended 200 complete=true tokens=0")
         .await;
@@ -182,4 +185,29 @@ async fn a_stream_that_breaks_off_is_told_to_the_filter() {
     while let Ok(Some(_)) = response.chunk().await {}
 
     aurora.wait_for_output("ended 200 complete=false").await;
+}
+
+#[tokio::test]
+async fn a_filter_of_two_routes_that_cannot_be_built_is_told_of_once() {
+    let aurora = start_with("mark", "x").await;
+
+    aurora.write("aurora.toml", config("\"f\"", &named("f", "no such", "x")));
+    let error = aurora.wait_for_reload_error().await;
+
+    assert!(error.contains("plugin `f`: option `filter`"), "{error}");
+    assert_eq!(error.matches("error[").count(), 1, "{error}");
+}
+
+#[tokio::test]
+async fn what_a_filter_makes_of_an_answer_is_what_those_around_it_hear() {
+    let settings = named("f", "events", "") + &named("g", "panic in head", "");
+    let aurora = start("\"f\", \"g\"", &settings).await;
+
+    let refused = refusal(aurora.chat("hi").await).await;
+
+    assert_eq!(
+        (refused.status, refused.code.as_str()),
+        (500, "plugin_failed")
+    );
+    aurora.wait_for_output("ended 500 complete=true").await;
 }

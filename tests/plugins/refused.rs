@@ -204,10 +204,8 @@ async fn no_code_of_a_library_with_a_wrong_note_runs() {
 #[tokio::test]
 async fn a_missing_symbol_is_named() {
     let folder = tempfile::tempdir().unwrap();
-    let source = format!(
-        "#include \"aurora_plugin.h\"\nextern int nowhere_to_be_found(void);\nint use(void);\n__attribute__((visibility(\"default\"))) int use(void) {{ return nowhere_to_be_found(); }}\nAUR_DEFINE_PLUGIN(0, 0)"
-    );
-    let library = compile(folder.path(), "missing", &source);
+    let source = "#include \"aurora_plugin.h\"\nextern int nowhere_to_be_found(void);\nint use(void);\n__attribute__((visibility(\"default\"))) int use(void) {{ return nowhere_to_be_found(); }}\nAUR_DEFINE_PLUGIN(0, 0)";
+    let library = compile(folder.path(), "missing", source);
     let aurora = with_fixture("").start().await;
 
     let reason = reason(&aurora, "missing", &library).await;

@@ -8,8 +8,13 @@ use sha2::{Digest as _, Sha256};
 use super::{FIXTURE, config, fixture, serving, version, wait_for, with_fixture};
 
 fn hash(bytes: &[u8]) -> String {
-    let digest = Sha256::digest(bytes);
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    use std::fmt::Write as _;
+    Sha256::digest(bytes)
+        .iter()
+        .fold(String::new(), |mut text, byte| {
+            write!(text, "{byte:02x}").unwrap();
+            text
+        })
 }
 
 fn chmod(aurora: &Aurora, name: &str, mode: u32) {
@@ -70,7 +75,9 @@ async fn with_an_allow_list_only_what_is_listed_serves_and_a_new_entry_lets_more
         format!("sha256:{}", hash(&fixture(1))),
         format!("sha256:{}", hash(&fixture(2))),
     );
-    let aurora = with_fixture(&allow(&[first.clone()])).start().await;
+    let aurora = with_fixture(&allow(std::slice::from_ref(&first)))
+        .start()
+        .await;
 
     aurora.replace(FIXTURE, fixture(2));
     aurora

@@ -76,11 +76,12 @@ pub struct Report {
 }
 
 impl Report {
-    /// Sorts `diagnostics`, all of which concern `file` (its name as shown to people).
+    /// Sorts `diagnostics`, all of which concern `file` (its name as shown to people). What is said twice of one place is kept once.
     pub fn new(file: impl Into<String>, mut diagnostics: Vec<Diagnostic>) -> Self {
         diagnostics.sort_by(|a, b| {
             (a.order, a.severity, &a.message).cmp(&(b.order, b.severity, &b.message))
         });
+        diagnostics.dedup_by(|a, b| (a.order, a.code, &a.message) == (b.order, b.code, &b.message));
         Self {
             file: file.into(),
             diagnostics,

@@ -91,10 +91,11 @@ fn write(args: &NewArgs) -> Result<PathBuf, String> {
         (Lang::C, Kind::Filter) => C_FILTER,
     };
     for (path, text) in templates {
+        // The route first: it has a name in it.
         let text = text
+            .replace("{{route}}", route(args))
             .replace("{{name}}", &args.name)
             .replace("{{crate}}", &args.name.replace('-', "_"))
-            .replace("{{route}}", route(args))
             .replace("{{sdk}}", &sdk.display().to_string());
         let path = folder.join(path);
         let made = path.parent().map_or(Ok(()), std::fs::create_dir_all);

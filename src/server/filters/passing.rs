@@ -10,6 +10,7 @@ use aurora_sdk::{
 use bytes::Bytes;
 use http::StatusCode;
 
+use super::super::host::RequestHost;
 use crate::snapshot::Built;
 
 /// See the module.
@@ -24,10 +25,11 @@ pub(super) struct Passing {
 }
 
 impl Passing {
-    pub(super) fn new(filter: &Arc<Built<dyn Filter>>, cx: &Context) -> Self {
+    pub(super) fn new(filter: &Arc<Built<dyn Filter>>, host: &RequestHost) -> Self {
+        let cx = Context::new(Arc::new(host.of_filter(&filter.name)));
         Self {
             filter: Arc::clone(filter),
-            pass: filter.what.begin(cx),
+            pass: filter.what.begin(&cx),
             follows: filter.what.follows(),
             status: StatusCode::OK,
             usage: None,
@@ -173,6 +175,10 @@ impl Group {
             all.append(&mut Self::lead(rest, out)?);
         }
         Ok(all)
+    }
+
+    pub(super) fn failed(&mut self, status: StatusCode) {
+        self.0.iter_mut().for_each(|passing| passing.failed(status));
     }
 
     pub(super) fn end(&mut self, is_complete: bool) {

@@ -248,8 +248,8 @@ mod tests {
         // SAFETY: `lent` is there.
         unsafe {
             with(&raw const lent, None, |back| {
-                assert!(std::ptr::eq(back, &raw const waker))
-            })
+                assert!(std::ptr::eq(back, &raw const waker));
+            });
         };
     }
 
@@ -367,8 +367,9 @@ mod tests {
         // SAFETY: `foreign` is there.
         let kept = unsafe { with(&raw const foreign, None, StdWaker::clone) };
         kept.wake_by_ref();
-        kept.clone().wake();
+        let again = kept.clone();
+        kept.wake();
         drop(waker);
-        drop(kept);
+        drop(again);
     }
 }

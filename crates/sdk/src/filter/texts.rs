@@ -10,20 +10,27 @@ pub(super) fn of<'a>(data: &'a mut Value, texts: &mut Vec<&'a mut String>) {
     let Value::Object(members) = data else {
         return;
     };
-    let kind = members
-        .get("type")
-        .and_then(Value::as_str)
-        .unwrap_or_default();
-    let is_delta =
+    let kind = members.get("type").and_then(Value::as_str);
+    let kind = kind.unwrap_or_default();
+    let is_response =
         kind.starts_with("response.") && !kind.contains("arguments") && !kind.contains("audio");
+    let is_said = is_response || kind.starts_with("transcript.text.");
+    let is_message = kind == "message";
+    let is_block = kind.starts_with("content_block_");
     for (name, value) in members {
         match name.as_str() {
             "choices" => items(value).for_each(|choice| of_choice(choice, texts)),
             "output" => items(value).for_each(|item| of_item(item, texts)),
-            "delta" | "text" | "refusal" if is_delta => texts.extend(string(value)),
+            "delta" | "text" | "refusal" if is_said => texts.extend(string(value)),
+            // A whole response of the SDKs' convenience, besides `output`.
+            "output_text" => texts.extend(string(value)),
             "response" => of(value, texts),
-            "item" => of_item(value, texts),
+            // `message`: of the Messages API.
+            "item" | "message" => of_item(value, texts),
             "part" => of_part(value, texts),
+            // The Messages API.
+            "content" if is_message => items(value).for_each(|part| of_part(part, texts)),
+            "delta" | "content_block" if is_block => of_part(value, texts),
             _ => {}
         }
     }
@@ -74,7 +81,7 @@ fn of_part<'a>(part: &'a mut Value, texts: &mut Vec<&'a mut String>) {
         return;
     };
     for (name, value) in members {
-        if matches!(name.as_str(), "text" | "refusal") {
+        if matches!(name.as_str(), "text" | "refusal" | "thinking") {
             texts.extend(string(value));
         }
     }
@@ -110,8 +117,14 @@ mod tests {
         event.texts().into_iter().map(|text| text.clone()).collect()
     }
 
+    fn check<const N: usize>(table: [(Value, Vec<&str>); N]) {
+        for (data, expected) in table {
+            assert_eq!(texts(data.clone()), expected, "{data}");
+        }
+    }
+
     #[test]
-    fn what_the_model_says_is_found_in_every_form() {
+    fn what_the_model_says_is_found_in_chats_and_responses() {
         let call = json!([{"function": {"arguments": "no"}}]);
         let part = json!({"type": "output_text", "text": "a"});
         let item = json!({"type": "message", "content": [part]});
@@ -154,12 +167,45 @@ mod tests {
                 vec!["a"],
             ),
             (json!({"output": [item]}), vec!["a"]),
+            (
+                json!({"output": [item], "output_text": "b"}),
+                vec!["a", "b"],
+            ),
+        ];
+        check(table);
+    }
+
+    #[test]
+    fn what_the_model_says_is_found_in_transcripts_and_messages() {
+        let table = [
+            (
+                json!({"type": "transcript.text.delta", "delta": "a"}),
+                vec!["a"],
+            ),
+            (
+                json!({"type": "transcript.text.done", "text": "a"}),
+                vec!["a"],
+            ),
+            (
+                json!({"type": "message", "content": [{"type": "text", "text": "a"}]}),
+                vec!["a"],
+            ),
+            (
+                json!({"type": "content_block_start", "content_block": {"type": "text", "text": "a"}}),
+                vec!["a"],
+            ),
+            (
+                json!({"type": "content_block_delta", "delta": {"type": "text_delta", "text": "a"}}),
+                vec!["a"],
+            ),
+            (
+                json!({"type": "content_block_delta", "delta": {"type": "input_json_delta", "partial_json": "no"}}),
+                vec![],
+            ),
             (json!({"choices": "odd", "output": 1}), vec![]),
             (json!([1]), vec![]),
         ];
-        for (data, expected) in table {
-            assert_eq!(texts(data.clone()), expected, "{data}");
-        }
+        check(table);
     }
 
     #[test]

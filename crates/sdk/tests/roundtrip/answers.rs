@@ -68,7 +68,7 @@ impl Serve for Tells {
             "query": request.query,
             "first": header("x-first"),
             "count": request.headers.len(),
-            "value": request.headers.value("x-second").map(|value| value.len()),
+            "value": request.headers.value("x-second").map(<[u8]>::len),
             "max_body": request.max_body,
             "length": request.body.length(),
             "type": request.content_type(),

@@ -1,13 +1,15 @@
 //! Plugins that block a thread for each request.
 
+mod services;
+mod threads;
+
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
-use std::time::Duration;
 
 use aurora_sdk::abi::import::Notice;
 use aurora_sdk::abi::raw::{
-    BLOCKING, Buf, CALL_MODELS, CallReq, E_CANCELLED, E_PANIC, E_UPSTREAM, EOF, Fault,
-    HTTP_STREAM_BODY, OK, Rc, Str, Task, Waker,
+    BLOCKING, E_CANCELLED, E_PANIC, E_UPSTREAM, EOF, Fault, HTTP_STREAM_BODY, OK, Rc, Str, Task,
+    Waker,
 };
 use aurora_sdk::testing::{FakeHost, request};
 use aurora_sdk::{Body, Error, ErrorKind, Origin, Response};
@@ -217,77 +219,6 @@ fn a_client_that_leaves_ends_whatever_its_thread_waits_for() {
     }
 }
 
-/// Ends when its body does.
-struct Counted;
-
-static SERVING: AtomicUsize = AtomicUsize::new(0);
-
-impl c::Plugin for Counted {
-    const FLAGS: u32 = BLOCKING;
-
-    fn handle(_: Host, req: Req) -> Result<Task, Rc> {
-        SERVING.fetch_add(1, Ordering::SeqCst);
-        let code = req.whole(WAIT, 99).0;
-        SERVING.fetch_sub(1, Ordering::SeqCst);
-        Err(code.min(req.say(&[OK])))
-    }
-}
-
-#[test]
-fn more_requests_than_there_are_threads_are_told_to_come_again() {
-    let run = run::<Counted>(FakeHost::new());
-    let ((one, first), (two, second), cx) = (feed(), feed(), run.host.context());
-    let mut asking = [one, two].map(|body| {
-        run.handler()
-            .handle(&cx, request("POST", "/").body(body).into())
-    });
-    for asking in &mut asking {
-        assert!(poll_once(asking).is_pending());
-    }
-    until(|| SERVING.load(Ordering::SeqCst) == 2);
-
-    let error = run.ask(request("POST", "/")).unwrap_err();
-    assert_eq!(
-        (error.status().as_u16(), error.code()),
-        (503, "plugin_busy")
-    );
-    assert_eq!(error.retry_after(), Some(Duration::from_secs(1)));
-
-    first.end();
-    second.end();
-    for asking in asking {
-        assert_eq!(
-            aurora_sdk::testing::read(run.host.wait(asking).unwrap()).text(),
-            "0"
-        );
-    }
-    drop((cx, first, second));
-    run.end_well();
-}
-
-#[test]
-fn who_comes_again_when_the_answer_has_ended_finds_a_thread() {
-    let run = run::<Counted>(FakeHost::new());
-    run.watch.allow_blocking(1);
-
-    for _ in 0..200 {
-        assert_eq!(run.ask(request("POST", "/")).unwrap().text(), "0");
-    }
-    run.end_well();
-}
-
-#[test]
-fn a_plugin_that_may_have_no_thread_serves_nothing() {
-    let run = run::<Counted>(FakeHost::new());
-    run.watch.allow_blocking(0);
-
-    assert_eq!(
-        run.ask(request("POST", "/")).unwrap_err().code(),
-        "plugin_busy"
-    );
-    run.end_well();
-}
-
 struct Ends;
 
 impl c::Plugin for Ends {
@@ -397,84 +328,5 @@ fn a_thread_uploads_and_hands_the_answer_on() {
         (answer.status.as_u16(), answer.text().as_str()),
         (202, "before, and after")
     );
-    run.end_well();
-}
-
-/// Uses everything that can be waited for.
-struct Services;
-
-impl c::Plugin for Services {
-    const FLAGS: u32 = BLOCKING;
-
-    fn handle(host: Host, req: Req) -> Result<Task, Rc> {
-        let mut codes = Vec::new();
-        let (state, mut op, mut value) = (host.state(), std::ptr::null_mut(), Str::EMPTY);
-        // SAFETY: everything is there for its call, and each operation is closed once.
-        unsafe {
-            codes.push((state.put)(
-                host.0,
-                Str::text("k"),
-                Str::text("v"),
-                1000,
-                &raw mut op,
-            ));
-            codes.push((state.poll)(op, WAIT, &raw mut value));
-            (state.close)(op);
-            codes.push((state.get)(host.0, Str::text("k"), &raw mut op));
-            codes.push((state.poll)(op, WAIT, &raw mut value));
-            assert_eq!(c::bytes(value), b"v");
-            (state.close)(op);
-            codes.push((state.get)(host.0, Str::text("none"), &raw mut op));
-            codes.push((state.poll)(op, WAIT, &raw mut value));
-            (state.close)(op);
-        }
-        let (tasks, mut join, mut ended) = (host.task(), std::ptr::null_mut(), 0);
-        unsafe extern "C" fn work(argument: *mut std::ffi::c_void) -> Rc {
-            i32::try_from(argument.addr()).unwrap()
-        }
-        // SAFETY: as above.
-        unsafe {
-            let argument = std::ptr::without_provenance_mut(42);
-            codes.push((tasks.offload)(host.0, Some(work), argument, &raw mut join));
-            codes.push((tasks.join_poll)(join, WAIT, &raw mut ended));
-            codes.push(ended);
-            (tasks.join_close)(join);
-            let task = c::task(|_| 7);
-            codes.push((tasks.spawn)(host.0, Str::text("t"), task, &raw mut join));
-            codes.push((tasks.join_poll)(join, WAIT, &raw mut ended));
-            codes.push(ended);
-            (tasks.join_close)(join);
-        }
-        let (call, mut open, mut json) = (host.call(), std::ptr::null_mut(), Str::EMPTY);
-        let mut asked = CallReq {
-            size: u32::try_from(size_of::<CallReq>()).unwrap(),
-            flags: 0,
-            operation: CALL_MODELS,
-            reserved: 0,
-            json: Str::text("{}"),
-            file_name: Str::EMPTY,
-            file_type: Str::EMPTY,
-            file: Buf::EMPTY,
-        };
-        // SAFETY: as above.
-        unsafe {
-            codes.push((call.start)(host.0, req.0, &raw mut asked, &raw mut open));
-            codes.push((call.accepted_poll)(open, WAIT));
-            codes.push((call.event_poll)(open, WAIT, &raw mut json));
-            assert!(c::bytes(json).starts_with(b"{"));
-            codes.push((call.event_poll)(open, WAIT, &raw mut json));
-            (call.close)(open);
-        }
-        Err(req.say(&codes))
-    }
-}
-
-#[test]
-fn whatever_takes_a_waker_waits_without_one() {
-    let run = run::<Services>(FakeHost::new());
-
-    let answer = run.ask(request("GET", "/")).unwrap();
-
-    assert_eq!(answer.text(), "0 0 0 0 0 -9 0 0 42 0 0 7 0 0 0 2");
     run.end_well();
 }

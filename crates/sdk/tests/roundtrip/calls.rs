@@ -1,5 +1,7 @@
 //! Semantic calls, state, and what is told to the host.
 
+mod in_c;
+
 use aurora_sdk::testing::{self, FakeHost, request};
 use aurora_sdk::{Body, Context, Error, Operation, Request, Response, Upload};
 use futures_util::StreamExt as _;
@@ -22,7 +24,7 @@ impl Serve for Chats {
             match chunk {
                 Ok(chunk) => said.push(serde_json::to_value(chunk).unwrap()),
                 Err(error) => {
-                    broken = Some((error.code().to_owned(), error.param().map(str::to_owned)))
+                    broken = Some((error.code().to_owned(), error.param().map(str::to_owned)));
                 }
             }
         }

@@ -1,23 +1,23 @@
 //! Plugins that do what they should not: each has the code that the contract names, and nobody else is harmed.
 
-use std::collections::BTreeMap;
+mod held;
+mod host;
+
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, Mutex};
-use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use aurora_sdk::abi::import::Notice;
 use aurora_sdk::abi::raw::{
     E_CANCELLED, E_CONFLICT, E_DENIED, E_EXHAUSTED, E_INTERNAL, E_INVALID, E_NOT_FOUND, E_PANIC,
-    E_STATE, E_TIMEOUT, E_TOO_LARGE, E_UNSUPPORTED, E_UPSTREAM, EOF, Fault, OK, PENDING, Rc, Str,
-    Task, Waker,
+    E_STATE, E_TIMEOUT, E_TOO_LARGE, E_UNSUPPORTED, E_UPSTREAM, EOF, Fault, OK, Rc, Str, Task,
+    Waker,
 };
-use aurora_sdk::testing::{self, FakeHost, request};
+use aurora_sdk::testing::{FakeHost, request};
 use aurora_sdk::{Body, Response};
 use serde_json::json;
 
-use crate::bodies::{feed, pieces, poll_once};
+use crate::bodies::{feed, pieces};
 use crate::c::{self, Host, Req};
 use crate::ground::Run;
 
@@ -221,101 +221,6 @@ impl Drop for Flag {
     fn drop(&mut self) {
         self.0.store(true, Ordering::SeqCst);
     }
-}
-
-/// Requests that are held, by their paths.
-static HELD: Mutex<BTreeMap<Vec<u8>, (Host, Req)>> = Mutex::new(BTreeMap::new());
-
-fn held(path: &str) -> (Host, Req) {
-    HELD.lock().unwrap().remove(path.as_bytes()).unwrap()
-}
-
-struct Holds;
-
-impl c::Plugin for Holds {
-    fn handle(host: Host, req: Req) -> Result<Task, Rc> {
-        req.retain();
-        let (_, info) = req.info();
-        let path = c::bytes(info.path);
-        let waits = path.starts_with(b"/waits");
-        HELD.lock().unwrap().insert(path, (host, req));
-        if waits {
-            return Ok(c::task(move |waker| req.body(waker).0));
-        }
-        Err(req.say(&[OK]))
-    }
-}
-
-#[test]
-fn a_request_that_is_held_beyond_its_task_does_nothing_more() {
-    let run = run::<Holds>(FakeHost::new());
-
-    assert_eq!(said(&run, "/the-path"), [OK]);
-    let (host, req) = held("/the-path");
-    let codes = [
-        req.head(200, &[]),
-        req.write(NULL, b"late"),
-        req.flush(NULL),
-        req.body(NULL).0,
-        req.whole(NULL, 9).0,
-        req.cancelled(NULL),
-        req.keep_running(1),
-        req.usage("late", 1),
-        host.open(req, 0).0,
-    ];
-    assert_eq!(codes, [E_CANCELLED; 9]);
-    // What it says of itself can still be read.
-    let (code, info) = req.info();
-    assert_eq!((code, c::bytes(info.path)), (OK, b"/the-path".to_vec()));
-    assert_eq!((run.host.used().len(), run.host.kept_running()), (0, None));
-    req.release();
-    run.end_well();
-}
-
-#[test]
-fn a_thread_that_waits_with_a_waker_of_its_own_hears_that_the_task_is_gone() {
-    type Wait = fn(Req, *const Waker) -> Rc;
-    let waits: [(&str, Wait); 3] = [
-        ("/waits/piece", |req, waker| req.body(waker).0),
-        ("/waits/whole", |req, waker| req.whole(waker, 9).0),
-        ("/waits/gone", Req::cancelled),
-    ];
-    for (path, wait) in waits {
-        let run = run::<Holds>(FakeHost::new());
-        let ((body, feed), cx) = (feed(), run.host.context());
-        let asked = request("POST", path).body(body);
-        let mut asking = run.handler().handle(&cx, asked.into());
-        assert!(poll_once(&mut asking).is_pending());
-        let (_, req) = held(path);
-        let (began, begins) = channel();
-
-        let thread = std::thread::spawn(move || {
-            let code = wait_on_thread(&began, |waker| wait(req, waker));
-            req.release();
-            code
-        });
-        begins.recv().unwrap();
-        drop(asking);
-
-        assert_eq!(thread.join().unwrap(), E_CANCELLED, "{path}");
-        drop((cx, feed));
-        run.end_well();
-    }
-}
-
-/// Waits as a thread of a plugin would.
-fn wait_on_thread(began: &Sender<()>, mut poll: impl FnMut(*const Waker) -> Rc) -> Rc {
-    testing::wait(std::future::poll_fn(|cx| {
-        let own = c::Own::new(cx.waker().clone());
-        let lent = own.raw();
-        let code = poll(&raw const lent);
-        began.send(()).unwrap_or_default();
-        if code == PENDING {
-            Poll::Pending
-        } else {
-            Poll::Ready(code)
-        }
-    }))
 }
 
 struct Waits;

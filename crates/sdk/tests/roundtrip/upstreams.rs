@@ -1,6 +1,8 @@
 //! Exchanges with upstreams.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+mod kept;
+mod uploads;
+
 use std::sync::{Arc, Mutex};
 
 use aurora_sdk::testing::{FakeHost, request};
@@ -161,89 +163,6 @@ fn changed_headers_and_another_body_go_to_the_upstream_in_place_of_the_clients()
     run.end_well();
 }
 
-static MADE: AtomicUsize = AtomicUsize::new(0);
-
-/// Sends a body that it makes piece by piece, and tells what the upstream said.
-#[derive(Default)]
-struct Uploads;
-
-impl Serve for Uploads {
-    async fn serve(&self, cx: &Context, request: Request) -> Result<Response, Error> {
-        let count: usize = request.path.trim_start_matches('/').parse().unwrap();
-        let made = (0..count).map(|index| {
-            MADE.fetch_add(1, Ordering::Relaxed);
-            // The last one breaks off where a query says so.
-            if request.query.is_some() && index == count - 1 {
-                return Err(refusal());
-            }
-            Ok(Bytes::from(vec![1; 1000]))
-        });
-        let body = stream::iter(made.collect::<Vec<_>>());
-        let body = Body::stream(Box::pin(body), Some(1000 * count as u64));
-        let response = cx.host().send(ask(HeaderMap::new().into(), body)).await?;
-        Ok(Response::new("a/b", response.body.read_all(1 << 20).await?))
-    }
-}
-
-/// An upstream that says how much it read.
-async fn measure(mut request: UpstreamRequest, max: usize) -> Result<Response, Error> {
-    let (length, mut read) = (request.body.length(), 0);
-    while read < max
-        && let Some(piece) = request.body.chunk().await.transpose()?
-    {
-        read += piece.len();
-    }
-    Response::json(&json!([length, read]))
-}
-
-#[test]
-fn a_body_that_a_plugin_makes_is_streamed_to_the_upstream() {
-    let host = FakeHost::new().answers_by(|request| Box::pin(measure(request, usize::MAX)));
-    let run = Run::new::<Uploads>(host);
-
-    for count in [0, 1, 64, 66, 300] {
-        let answer = run.ask(request("POST", &format!("/{count}"))).unwrap();
-
-        assert_eq!(answer.json(), json!([1000 * count, 1000 * count]));
-    }
-    run.end_well();
-}
-
-#[test]
-fn an_upstream_that_answers_before_it_read_all_is_heard() {
-    let host = FakeHost::new().answers_by(|request| Box::pin(measure(request, 70_000)));
-    let run = Run::new::<Uploads>(host);
-
-    let answer = run.ask(request("POST", "/300")).unwrap();
-
-    // What was copied while nobody read comes as one piece.
-    let read = answer.json()[1].as_u64().unwrap();
-    assert!((70_000..=140_000).contains(&read), "{read}");
-    run.end_well();
-}
-
-#[test]
-fn a_body_that_breaks_off_on_the_way_breaks_the_request_off() {
-    let seen = Arc::new(Mutex::new(None));
-    let told = Arc::clone(&seen);
-    let host = FakeHost::new().answers_by(move |request| {
-        let told = Arc::clone(&told);
-        Box::pin(async move {
-            let held = Told(told);
-            let answer = measure(request, usize::MAX).await;
-            *held.0.lock().unwrap() = Some("ended");
-            answer
-        })
-    });
-    let run = Run::new::<Uploads>(host);
-
-    let error = run.ask(request("POST", "/70?broken")).unwrap_err();
-
-    assert_eq!(full(&error), full(&refusal()));
-    assert_eq!(*seen.lock().unwrap(), Some("dropped"));
-    run.end_well();
-}
-
 /// Tells when it is dropped.
 struct Told(Arc<Mutex<Option<&'static str>>>);
 
@@ -329,91 +248,6 @@ fn a_plugin_can_read_what_an_upstream_says() {
         json!([[404, 5], "text/plain", [5, 10_000], "slow_down"])
     );
     run.end_well();
-}
-
-/// Keeps an upstream's answer of one request for the next.
-#[derive(Default)]
-struct Keeps {
-    ground: Ground,
-    kept: Mutex<Option<Body>>,
-}
-
-impl Serve for Keeps {
-    fn built(
-        mut self,
-        host: &Arc<dyn PluginHost>,
-        _: &Map<String, Value>,
-    ) -> Result<Self, BuildError> {
-        self.ground = Ground::of(host);
-        Ok(self)
-    }
-
-    async fn serve(&self, cx: &Context, request: Request) -> Result<Response, Error> {
-        let response = match request.path.as_str() {
-            "/keep" => {
-                let response = cx.host().send(ask(request.headers, request.body)).await?;
-                *self.kept.lock().unwrap() = Some(response.body);
-                return Ok(Response::new("a/b", "kept".to_owned()));
-            }
-            "/give" => Response::new("a/b", self.kept.lock().unwrap().take().unwrap()),
-            _ => {
-                let response = cx.host().send(ask(request.headers, request.body)).await?;
-                let cx = cx.clone();
-                self.ground.spawn(
-                    "drain",
-                    Box::pin(async move {
-                        let read = response.body.read_all(100).await.unwrap();
-                        cx.host()
-                            .log(aurora_sdk::Level::Info, std::str::from_utf8(&read).unwrap());
-                    }),
-                );
-                Response::new("a/b", "drained".to_owned())
-            }
-        };
-        Ok(response)
-    }
-}
-
-#[test]
-fn what_an_upstream_says_can_be_kept_beyond_the_request_that_it_was_asked_in() {
-    let (body, upstream) = feed();
-    let run = Run::new::<Keeps>(FakeHost::new().answers(Response::new("a/b", body)));
-
-    assert_eq!(run.ask(request("GET", "/keep")).unwrap().text(), "kept");
-    assert!(!upstream.is_gone());
-    upstream.send("late");
-    upstream.end();
-
-    assert_eq!(run.ask(request("GET", "/give")).unwrap().text(), "late");
-    assert!(upstream.is_gone());
-    run.end_well();
-}
-
-#[test]
-fn what_an_upstream_says_can_be_read_in_the_background() {
-    let (body, upstream) = feed();
-    let run = Run::new::<Keeps>(FakeHost::new().answers(Response::new("a/b", body)));
-
-    assert_eq!(run.ask(request("GET", "/drain")).unwrap().text(), "drained");
-    assert_eq!(run.host.tasks(), 1);
-    upstream.send("late");
-    upstream.end();
-    run.host.work();
-
-    assert_eq!(run.host.logged()[0].1, "late");
-    assert!(upstream.is_gone());
-    run.end_well();
-}
-
-#[test]
-fn what_is_kept_goes_when_the_plugin_goes() {
-    let (body, upstream) = feed();
-    let run = Run::new::<Keeps>(FakeHost::new().answers(Response::new("a/b", body)));
-
-    run.ask(request("GET", "/keep")).unwrap();
-    run.end_well();
-
-    assert!(upstream.is_gone());
 }
 
 /// Asks an upstream that is not the route's.

@@ -1,14 +1,15 @@
 //! Who waits is woken, whatever stands between.
 
-mod chance;
+pub(crate) mod chance;
 mod joins;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Wake, Waker as StdWaker};
+use std::time::Duration;
 
 use aurora_sdk::abi::raw::{
-    Buf, E_CANCELLED, E_STATE, HTTP_STREAM_BODY, OK, PENDING, Rc, Str, Task, Waker,
+    Buf, E_CANCELLED, E_STATE, Fetch, HTTP_STREAM_BODY, OK, PENDING, Rc, Str, Task, Waker,
 };
 use aurora_sdk::testing::{self, FakeHost, request};
 use aurora_sdk::{Body, Response};
@@ -80,7 +81,7 @@ fn who_writes_and_who_waits_until_all_is_read_are_both_woken() {
         let [copy, moved, flush] = wakers.each_ref().map(Count::own);
         let [copy, moved, flush] = [copy.raw(), moved.raw(), flush.raw()];
         assert_eq!(req.head(200, &[]), OK);
-        assert_eq!(req.write(&raw const copy, &[1; 64 * 1024]), OK);
+        assert_eq!(req.write(&raw const copy, &vec![1; 64 * 1024]), OK);
         assert_eq!(req.write(&raw const copy, b"x"), PENDING);
         let mut buf = Buf {
             len: 1,
@@ -115,7 +116,7 @@ fn who_waits_for_room_is_woken_when_the_client_leaves() {
         let lent = own.raw();
         assert_eq!(req.write(&raw const lent, b"early"), E_STATE);
         assert_eq!(req.head(200, &[]), OK);
-        assert_eq!(req.write(&raw const lent, &[1; 70_000]), OK);
+        assert_eq!(req.write(&raw const lent, &vec![1; 70_000]), OK);
         assert_eq!(req.write(&raw const lent, b"x"), PENDING);
         req.retain();
         *holding.lock().unwrap() = Some(req);
@@ -134,68 +135,67 @@ fn who_waits_for_room_is_woken_when_the_client_leaves() {
 
 stepping!(Uploads);
 
-#[test]
-fn who_waits_for_an_answer_is_woken_though_another_part_sends_the_body() {
-    let gates = Gates::default();
-    let gate = gates.clone();
-    let host = FakeHost::new().answers_by(move |request| {
-        let gate = gate.clone();
+/// An exchange, as an address that can be kept.
+#[derive(Clone, Copy)]
+struct Exchange(Host, usize);
+
+impl Exchange {
+    fn fetch(self) -> *mut Fetch {
+        std::ptr::with_exposed_provenance_mut(self.1)
+    }
+
+    fn head(self, waker: *const Waker) -> Rc {
+        let mut status = 0;
+        // SAFETY: the exchange is open, and the rest is there for the call.
+        unsafe { (self.0.http().head_poll)(self.fetch(), waker, &raw mut status) }
+    }
+
+    fn write(self, waker: *const Waker) -> Rc {
+        // SAFETY: as above.
+        unsafe { (self.0.http().body_write)(self.fetch(), waker, Str::text("x")) }
+    }
+
+    fn close(self) {
+        // SAFETY: it is closed once.
+        unsafe { (self.0.http().close)(self.fetch()) };
+    }
+}
+
+/// A host whose upstream answers when a gate opens.
+fn gated(gates: &Gates) -> FakeHost {
+    let gates = gates.clone();
+    FakeHost::new().answers_by(move |request| {
+        let gates = gates.clone();
         Box::pin(async move {
-            gate.pass("answer").await;
+            gates.pass("answer").await;
             drop(request);
             Ok(Response::new("a/b", Body::empty()))
         })
-    });
-    let counts: [Arc<Count>; 2] = Default::default();
-    let (wakers, mut fetch, mut polls) = (counts.clone(), 0, 0);
-    let run = Uploads::run(host, move |host, req, waker| {
-        let [reads, writes] = wakers.each_ref().map(Count::own);
-        let [reads, writes] = [reads.raw(), writes.raw()];
-        let head = |fetch: usize, waker| {
-            let mut status = 0;
-            // SAFETY: the exchange is open, and the rest is there for the call.
-            unsafe {
-                (host.http().head_poll)(
-                    std::ptr::with_exposed_provenance_mut(fetch),
-                    waker,
-                    &raw mut status,
-                )
-            }
+    })
+}
+
+#[test]
+fn who_waits_for_an_answer_is_woken_though_another_part_sends_the_body() {
+    let (gates, counts) = (Gates::default(), <[Arc<Count>; 2]>::default());
+    let (wakers, mut begun) = (counts.clone(), None);
+    let run = Uploads::run(gated(&gates), move |host, req, waker| {
+        let Some(exchange): Option<Exchange> = begun else {
+            let [reads, writes] = wakers.each_ref().map(Count::own);
+            let [reads, writes] = [reads.raw(), writes.raw()];
+            let (code, fetch) = host.open(req, HTTP_STREAM_BODY);
+            let exchange = Exchange(host, fetch.expose_provenance());
+            let codes = [
+                code,
+                exchange.head(&raw const reads),
+                exchange.write(&raw const writes),
+            ];
+            assert_eq!(codes, [OK, PENDING, OK]);
+            begun = Some(exchange);
+            return req.head(200, &[]).max(PENDING);
         };
-        let write = |fetch: usize, waker| {
-            // SAFETY: as above.
-            unsafe {
-                (host.http().body_write)(
-                    std::ptr::with_exposed_provenance_mut(fetch),
-                    waker,
-                    Str::text("x"),
-                )
-            }
-        };
-        polls += 1;
-        match polls {
-            1 => {
-                let (code, opened) = host.open(req, HTTP_STREAM_BODY);
-                fetch = opened.expose_provenance();
-                assert_eq!(
-                    [
-                        code,
-                        head(fetch, &raw const reads),
-                        write(fetch, &raw const writes)
-                    ],
-                    [OK, PENDING, OK]
-                );
-                req.head(200, &[]);
-                PENDING
-            }
-            2 => {
-                assert_eq!(head(fetch, waker), OK);
-                // SAFETY: it is closed once.
-                unsafe { (host.http().close)(std::ptr::with_exposed_provenance_mut(fetch)) };
-                OK
-            }
-            _ => OK,
-        }
+        let code = exchange.head(waker);
+        exchange.close();
+        code
     });
 
     let mut response = run.begin(request("GET", "/")).unwrap();
@@ -203,7 +203,8 @@ fn who_waits_for_an_answer_is_woken_though_another_part_sends_the_body() {
     gates.open("answer");
     assert_eq!(counts.each_ref().map(|count| count.get()), [1; 2]);
 
-    assert!(poll_once(&mut Box::pin(response.body.chunk())).is_ready());
+    let end = poll_once(&mut Box::pin(response.body.chunk()));
+    assert!(matches!(end, Poll::Ready(None)));
     drop(response);
     run.end_well();
 }
@@ -247,7 +248,11 @@ fn a_thread_of_the_plugin_may_answer_while_the_task_waits() {
         let mut begun = begun.lock().unwrap();
         if begun.is_empty() {
             req.retain();
-            begun.push(std::thread::spawn(move || answer(req)));
+            begun.push(std::thread::spawn(move || {
+                // Late enough that the task has been polled, and all wait.
+                std::thread::park_timeout(Duration::from_millis(30));
+                answer(req);
+            }));
         }
         // Nobody ever wakes the task.
         PENDING

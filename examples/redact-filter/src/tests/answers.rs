@@ -231,6 +231,22 @@ fn events_of_responses_are_masked_and_numbered_anew() {
 }
 
 #[test]
+fn a_text_that_nobody_ends_goes_out_with_its_answer() {
+    let delta = |number, text| json!({ "type": "response.output_text.delta", "sequence_number": number, "output_index": 0, "delta": text });
+    for end in [
+        "response.completed",
+        "response.incomplete",
+        "response.failed",
+    ] {
+        let end = |number| json!({ "type": end, "sequence_number": number });
+
+        let events = events(&[delta(7, "so long"), end(8)]);
+
+        assert_eq!(events, [delta(7, "so "), delta(8, "long"), end(9)]);
+    }
+}
+
+#[test]
 fn events_of_the_messages_api_are_masked() {
     let delta = |text| json!({ "type": "content_block_delta", "index": 0, "delta": { "type": "text_delta", "text": text } });
     let stop = json!({ "type": "content_block_stop", "index": 0 });

@@ -125,14 +125,14 @@ impl Pipe {
     /// Takes a copy of `bytes`, all or nothing.
     pub(super) fn poll_copy(&self, bytes: &[u8], cx: &Context<'_>) -> Poll<Result<(), ReaderGone>> {
         let mut state = std::task::ready!(self.poll_room(Asked::Copy, cx))?;
-        if !state.has_begun {
-            state.has_begun = true;
-            state.first = Bytes::copy_from_slice(bytes);
-        } else {
+        if state.has_begun {
             if state.joined.capacity() == 0 {
                 state.joined.reserve(JOINED);
             }
             state.joined.extend_from_slice(bytes);
+        } else {
+            state.has_begun = true;
+            state.first = Bytes::copy_from_slice(bytes);
         }
         state.waiting += bytes.len();
         Self::wake_reader(state);

@@ -284,8 +284,8 @@ impl Part {
         }
         let own = Own::new(StdWaker::from(Arc::clone(&self.waker)));
         let (waker, mut piece) = (own.raw(), Str::EMPTY);
-        // SAFETY: the handle is open, and the rest is there for the call.
         let code = match self.work {
+            // SAFETY: the handle is open, and the rest is there for the call.
             Work::Timer(timer) => unsafe { (host.timer().poll)(timer, &raw const waker) },
             Work::Fetch(fetch) => loop {
                 // SAFETY: as above.

@@ -173,10 +173,10 @@ mod tests {
     }
 
     fn code(read: Poll<Read>) -> Rc {
-        match read {
-            Poll::Ready((code, _)) => code,
-            Poll::Pending => panic!("nothing here waits"),
-        }
+        let Poll::Ready((code, _error)) = read else {
+            panic!("nothing here waits");
+        };
+        code
     }
 
     fn all(incoming: &mut Incoming) -> (Vec<u8>, Rc) {
