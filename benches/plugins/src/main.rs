@@ -22,8 +22,9 @@ use aurora_openai::models::Model;
 use aurora_sdk::abi::import::{Around, Imported, Notice};
 use aurora_sdk::abi::raw::PluginVtable;
 use aurora_sdk::{
-    Body, BoxFuture, ChatStream, Client, Context, Error, Facts, Filter, Handler, Host, Level, Metric, MetricId,
-    Operation, Params, Plugin, PluginHost, Request, Response, State, UpstreamRequest,
+    Body, BoxFuture, ChatStream, Client, Context, Error, Facts, Filter, Handler, Host, Level,
+    Metric, MetricId, Operation, Params, Plugin, PluginHost, Request, Response, State,
+    UpstreamRequest,
 };
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue, USER_AGENT};
 use http::{HeaderMap, Method};
@@ -38,12 +39,16 @@ const REQUESTS: u32 = 200;
 
 /// As the variable `ROUNDS` says: few are enough for a profiler.
 fn rounds() -> usize {
-    let asked = std::env::var("ROUNDS").ok().and_then(|rounds| rounds.parse().ok());
+    let asked = std::env::var("ROUNDS")
+        .ok()
+        .and_then(|rounds| rounds.parse().ok());
     asked.unwrap_or(ROUNDS)
 }
 
 fn main() {
-    let path = std::env::args().nth(1).filter(|path| !path.starts_with("--"));
+    let path = std::env::args()
+        .nth(1)
+        .filter(|path| !path.starts_with("--"));
     let Some(path) = path else {
         // `cargo test --benches` and the like.
         println!("usage: benches/plugins/run");
@@ -52,30 +57,65 @@ fn main() {
     let loaded = load(&path);
     let host: Arc<dyn PluginHost> = Arc::new(Nowhere);
     let options = Map::new();
-    let pair = [plugin::Bench.build(&host, &options).unwrap(), loaded.build(&host, &options).unwrap()];
-    let cases = [("short request", "/short", 0), ("relayed request", "/relay", 0), ("100 chunks", "/chunks/100", 100), ("1000 chunks", "/chunks/1000", 1000), ("100 paced chunks", "/paced/100", 100)];
-    println!("{:18} {:>18} {:>18} {:>18}", "", "linked in", "loaded", "difference");
+    let pair = [
+        plugin::Bench.build(&host, &options).unwrap(),
+        loaded.build(&host, &options).unwrap(),
+    ];
+    let cases = [
+        ("short request", "/short", 0),
+        ("relayed request", "/relay", 0),
+        ("100 chunks", "/chunks/100", 100),
+        ("1000 chunks", "/chunks/1000", 1000),
+        ("100 paced chunks", "/paced/100", 100),
+    ];
+    println!(
+        "{:18} {:>18} {:>18} {:>18}",
+        "", "linked in", "loaded", "difference"
+    );
     let only = std::env::var("CASE").unwrap_or_default();
-    for (name, path, chunks) in cases.into_iter().filter(|(_, path, _)| path.contains(&only)) {
+    for (name, path, chunks) in cases
+        .into_iter()
+        .filter(|(_, path, _)| path.contains(&only))
+    {
         let [linked, loaded] = compare(&pair, path);
         let unit = if chunks == 0 { "a request" } else { "a chunk" };
-        let per = |ns: f64| if chunks == 0 { ns } else { ns / f64::from(chunks) };
+        let per = |ns: f64| {
+            if chunks == 0 {
+                ns
+            } else {
+                ns / f64::from(chunks)
+            }
+        };
         let (min, quarter) = (per(loaded.0 - linked.0), per(loaded.1 - linked.1));
         println!(
             "{name:18} {:>8.0} / {:>6.0} {:>9.0} / {:>6.0} {min:>9.1} / {quarter:>5.1} ns {unit} (minimum / 25th percentile)",
             linked.0, linked.1, loaded.0, loaded.1
         );
     }
-    let filters = [plugin::Bench.build_filter(&host, &options).unwrap(), loaded.build_filter(&host, &options).unwrap()];
+    let filters = [
+        plugin::Bench.build_filter(&host, &options).unwrap(),
+        loaded.build_filter(&host, &options).unwrap(),
+    ];
     let [linked, loaded] = compare_filters(&filters);
-    println!("{:18} {:>8.0} / {:>6.0} {:>9.0} / {:>6.0} {:>9.1} / {:>5.1} ns a request", "no-op filter", linked.0, linked.1, loaded.0, loaded.1, loaded.0 - linked.0, loaded.1 - linked.1);
+    println!(
+        "{:18} {:>8.0} / {:>6.0} {:>9.0} / {:>6.0} {:>9.1} / {:>5.1} ns a request",
+        "no-op filter",
+        linked.0,
+        linked.1,
+        loaded.0,
+        loaded.1,
+        loaded.0 - linked.0,
+        loaded.1 - linked.1
+    );
 }
 
 fn load(path: &str) -> Imported {
     // SAFETY: it is the library that the script has just built.
     let library = unsafe { Library::open(Some(path), RTLD_NOW | RTLD_LOCAL) }.unwrap();
     // SAFETY: the symbol has this form in every plugin.
-    let entry = unsafe { library.get::<unsafe extern "C" fn() -> *const PluginVtable>("aurora_plugin_entry_v1") };
+    let entry = unsafe {
+        library.get::<unsafe extern "C" fn() -> *const PluginVtable>("aurora_plugin_entry_v1")
+    };
     // SAFETY: as above.
     let vtable = unsafe { entry.unwrap()() };
     let keep: Arc<dyn Any + Send + Sync> = Arc::new(library);
@@ -153,7 +193,9 @@ fn request(path: &str) -> Request {
         path: path.to_owned(),
         query: None,
         headers: headers.into(),
-        body: Body::from(bytes::Bytes::from_static(br#"{"model":"m","messages":[{"role":"user","content":"hi"}]}"#)),
+        body: Body::from(bytes::Bytes::from_static(
+            br#"{"model":"m","messages":[{"role":"user","content":"hi"}]}"#,
+        )),
         max_body: 1 << 20,
     }
 }
@@ -206,7 +248,12 @@ impl Host for Somewhere {
     }
 
     fn send(&self, _: UpstreamRequest) -> BoxFuture<'_, Result<Response, Error>> {
-        Box::pin(async { Ok(Response::new("application/json", bytes::Bytes::from_static(b"{}"))) })
+        Box::pin(async {
+            Ok(Response::new(
+                "application/json",
+                bytes::Bytes::from_static(b"{}"),
+            ))
+        })
     }
 
     fn native(&self, _: Operation) -> bool {
@@ -253,7 +300,11 @@ impl PluginHost for Nowhere {
 
     fn record(&self, _: MetricId, _: f64, _: &[&str]) {}
 
-    fn send<'a>(&'a self, _: &'a str, _: UpstreamRequest) -> BoxFuture<'a, Result<Response, Error>> {
+    fn send<'a>(
+        &'a self,
+        _: &'a str,
+        _: UpstreamRequest,
+    ) -> BoxFuture<'a, Result<Response, Error>> {
         Box::pin(async { Err(Error::internal("not here")) })
     }
 }

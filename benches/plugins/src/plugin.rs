@@ -6,8 +6,8 @@ use std::task::{Context as TaskContext, Poll};
 
 use aurora_sdk::relay::{Payload, relay};
 use aurora_sdk::{
-    BoxFuture, BuildError, Context, Error, Filter, Follows, Handler, Manifest, Operation, Pass, Plugin, PluginHost,
-    Request, Response,
+    BoxFuture, BuildError, Context, Error, Filter, Follows, Handler, Manifest, Operation, Pass,
+    Plugin, PluginHost, Request, Response,
 };
 use bytes::Bytes;
 use futures_core::Stream;
@@ -23,11 +23,19 @@ impl Plugin for Bench {
         manifest
     }
 
-    fn build(&self, _: &Arc<dyn PluginHost>, _: &Map<String, Value>) -> Result<Box<dyn Handler>, BuildError> {
+    fn build(
+        &self,
+        _: &Arc<dyn PluginHost>,
+        _: &Map<String, Value>,
+    ) -> Result<Box<dyn Handler>, BuildError> {
         Ok(Box::new(Server))
     }
 
-    fn build_filter(&self, _: &Arc<dyn PluginHost>, _: &Map<String, Value>) -> Result<Box<dyn Filter>, BuildError> {
+    fn build_filter(
+        &self,
+        _: &Arc<dyn PluginHost>,
+        _: &Map<String, Value>,
+    ) -> Result<Box<dyn Filter>, BuildError> {
         Ok(Box::new(Nothing))
     }
 }
@@ -35,15 +43,39 @@ impl Plugin for Bench {
 struct Server;
 
 impl Handler for Server {
-    fn handle<'a>(&'a self, cx: &'a Context, request: Request) -> BoxFuture<'a, Result<Response, Error>> {
+    fn handle<'a>(
+        &'a self,
+        cx: &'a Context,
+        request: Request,
+    ) -> BoxFuture<'a, Result<Response, Error>> {
         Box::pin(async move {
             match request.path.as_str() {
-                "/short" => Ok(Response::new("application/json", Bytes::from_static(b"{\"message\":\"hello\"}"))),
-                "/relay" => relay(cx, request, Operation::Chat, Payload::Json, "chat/completions").await,
+                "/short" => Ok(Response::new(
+                    "application/json",
+                    Bytes::from_static(b"{\"message\":\"hello\"}"),
+                )),
+                "/relay" => {
+                    relay(
+                        cx,
+                        request,
+                        Operation::Chat,
+                        Payload::Json,
+                        "chat/completions",
+                    )
+                    .await
+                }
                 path => {
-                    let count = path.rsplit('/').next().and_then(|count| count.parse().ok()).unwrap_or(0);
+                    let count = path
+                        .rsplit('/')
+                        .next()
+                        .and_then(|count| count.parse().ok())
+                        .unwrap_or(0);
                     let paced = path.starts_with("/paced/");
-                    Ok(Response::events(Box::pin(Chunks { left: count, paced, waits: paced })))
+                    Ok(Response::events(Box::pin(Chunks {
+                        left: count,
+                        paced,
+                        waits: paced,
+                    })))
                 }
             }
         })
@@ -71,7 +103,9 @@ impl Stream for Chunks {
         }
         self.waits = self.paced;
         self.left -= 1;
-        Poll::Ready(Some(Ok(Bytes::from_static(b"data: 0123456789012345678901234567\n\n"))))
+        Poll::Ready(Some(Ok(Bytes::from_static(
+            b"data: 0123456789012345678901234567\n\n",
+        ))))
     }
 }
 

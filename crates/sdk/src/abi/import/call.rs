@@ -22,7 +22,7 @@ use crate::abi::raw::{
     HostTable, OK, Rc, Req, Str, Waker,
 };
 use crate::abi::{fault, numbers};
-use crate::{BoxFuture, ChatStream, Context, Error, Response, Upload};
+use crate::{Body, BoxFuture, ChatStream, Context, Error, Response, Upload};
 
 pub(super) static API: CallApi = CallApi {
     size: size::<CallApi>(),
@@ -145,7 +145,14 @@ impl CallSide {
     /// The next piece of the sound into its place.
     fn poll_piece(&mut self, cx: &mut TaskContext<'_>) -> Poll<Rc> {
         let piece = match ready!(self.poll_accepted(cx)) {
-            Ok(Answer::Sound(response)) => ready!(Pin::new(&mut response.body).poll_next(cx)),
+            Ok(Answer::Sound(response)) => {
+                let piece = ready!(Pin::new(&mut response.body).poll_next(cx));
+                if piece.is_none() {
+                    // A stream that has ended is not asked again.
+                    response.body = Body::empty();
+                }
+                piece
+            }
             Ok(Answer::Chat(_) | Answer::One(_)) => return Poll::Ready(E_STATE),
             Err(code) => return Poll::Ready(code),
         };
