@@ -14,8 +14,9 @@
  *    and for the call where it says nothing: copy what you need later.
  *  - aur_buf owns bytes. "Moved" means: on AUR_OK the callee has it and zeroes yours; else it is still yours.
  *  - Handles (aur_fetch, aur_call, aur_timer, aur_join, aur_state_op) are used by one thread at a time and closed
- *    exactly once, in any state. What you leave open is closed in the end and counted, which shows in the log. aur_req
- *    and aur_host are counted references, for any thread.
+ *    exactly once, in any state. They live as long as the request that they were made with is held, or the host where
+ *    there was none: retain it to use one elsewhere. What you leave open is closed then and counted, which shows in the
+ *    log. aur_req and aur_host are counted references, for any thread.
  *  - Out-pointers are written on AUR_OK only, and may not be NULL, where a comment does not say more.
  *
  * WAITING. A plugin has no event loop; the host waits for it.
@@ -181,7 +182,8 @@ typedef struct aur_waker {
     const aur_waker_vtable *vtable;
 } aur_waker;
 
-/* Any thread may call these. `wake` and `drop` are only for what clone gave: one of the two, once. */
+/* Any thread may call these. They return at once, and those of a waker of your own call nothing of the host, which may
+ * hold a lock meanwhile. `wake` and `drop` are only for what clone gave: one of the two, once. */
 struct aur_waker_vtable {
     uint32_t size;
     uint32_t reserved;
@@ -259,8 +261,9 @@ typedef struct aur_request_api {
     aur_rc (*body_poll)(aur_req *req, const aur_waker *waker, aur_str *out);
     /* The piece that body_poll gave last, to keep; nothing is copied. */
     aur_rc (*body_retain)(aur_req *req, aur_buf *out);
-    /* The whole body, or AUR_E_TOO_LARGE beyond max bytes or max_body. It stays in its place, for a second call, for
-     * who comes after a filter, for AUR_HTTP_CLIENT_BODY; and it stays as long as the request is held. */
+    /* The whole body, or AUR_E_TOO_LARGE beyond max bytes or max_body, which loses nothing of it. It stays in its
+     * place, for a second call, for who comes after a filter, for AUR_HTTP_CLIENT_BODY; and it stays as long as the
+     * request is held. */
     aur_rc (*body_all_poll)(aur_req *req, const aur_waker *waker, uint64_t max, aur_str *out);
 
     /* Status (200 and above) and headers of the answer: once, before its body. Copied. How the body is framed is the
@@ -272,7 +275,8 @@ typedef struct aur_request_api {
     aur_rc (*resp_write)(aur_req *req, const aur_waker *waker, aur_str data);
     aur_rc (*resp_write_buf)(aur_req *req, const aur_waker *waker, aur_buf *data);
     /* The rest of the answer is the rest of that exchange: the host passes it on without you. On AUR_OK the exchange is
-     * moved: do not use or close it any more. Else it is still yours. */
+     * moved: do not use or close it any more. Else it is still yours. Not after event_poll, which may have read ahead:
+     * AUR_E_STATE. */
     aur_rc (*resp_forward)(aur_req *req, aur_fetch *fetch);
     /* Ready when all that was written is on its way. */
     aur_rc (*flush_poll)(aur_req *req, const aur_waker *waker);

@@ -8,6 +8,7 @@ mod filter;
 mod handler;
 mod handles;
 mod host;
+mod later;
 mod measures;
 mod pipe;
 mod plugin;

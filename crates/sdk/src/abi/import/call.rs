@@ -13,16 +13,16 @@ use serde_json::Value;
 
 use super::handles::Owner;
 use super::host::HostSide;
+use super::later::Later;
 use super::request::RequestSide;
 use super::wait::wait;
 use crate::abi::memory::{guard, guarded, size};
 use crate::abi::raw::{
     Buf, CALL_CHAT, CALL_IMAGES, CALL_MODELS, CALL_SPEECH, CALL_TRANSCRIBE, CALL_UPLOAD, Call,
-    CallApi, CallReq, E_CANCELLED, E_INTERNAL, E_INVALID, E_NOT_FOUND, E_STATE, EOF, Fault,
-    HostTable, OK, Rc, Req, Str, Waker,
+    CallApi, CallReq, E_CANCELLED, E_INVALID, E_STATE, EOF, Fault, HostTable, OK, Rc, Req, Str,
+    Waker,
 };
-use crate::abi::{fault, numbers};
-use crate::{Body, BoxFuture, ChatStream, Context, Error, Response, Upload};
+use crate::{Body, ChatStream, Context, Error, Response, Upload};
 
 pub(super) static API: CallApi = CallApi {
     size: size::<CallApi>(),
@@ -38,16 +38,9 @@ pub(super) static API: CallApi = CallApi {
 
 struct CallSide {
     owner: Owner,
-    stage: Stage,
+    answer: Later<Answer>,
     json: String,
     piece: Bytes,
-    failed: Option<(Error, String)>,
-}
-
-enum Stage {
-    Asking(BoxFuture<'static, Result<Answer, Error>>),
-    Open(Answer),
-    Failed(Rc),
 }
 
 enum Answer {
@@ -94,43 +87,24 @@ impl CallSide {
         unsafe { &mut *call.cast::<Self>() }
     }
 
-    fn fail(&mut self, error: Error) -> Rc {
-        let code = numbers::code(error.kind());
-        let cause = fault::cause(&error);
-        self.failed = Some((error, cause));
-        self.stage = Stage::Failed(code);
-        code
-    }
-
-    fn poll_accepted(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<&mut Answer, Rc>> {
-        if let Stage::Asking(asking) = &mut self.stage {
-            match ready!(asking.as_mut().poll(cx)) {
-                Ok(answer) => self.stage = Stage::Open(answer),
-                Err(error) => return Poll::Ready(Err(self.fail(error))),
-            }
-        }
-        Poll::Ready(match &mut self.stage {
-            Stage::Open(answer) => Ok(answer),
-            Stage::Failed(code) => Err(*code),
-            Stage::Asking(_) => Err(E_INTERNAL),
-        })
-    }
-
     /// The next event as JSON into its place.
     fn poll_event(&mut self, cx: &mut TaskContext<'_>) -> Poll<Rc> {
-        let event = match ready!(self.poll_accepted(cx)) {
-            Ok(Answer::Chat(chunks)) => match ready!(chunks.as_mut().poll_next(cx)) {
+        let answer = match ready!(self.answer.poll(cx)) {
+            Ok(answer) => answer,
+            Err(code) => return Poll::Ready(code),
+        };
+        let event = match answer {
+            Answer::Chat(chunks) => match ready!(chunks.as_mut().poll_next(cx)) {
                 None => {
                     // A stream that has ended is not asked again.
-                    self.stage = Stage::Open(Answer::One(None));
+                    *answer = Answer::One(None);
                     None
                 }
                 Some(Ok(chunk)) => Some(serde_json::to_string(&chunk).map_err(Error::internal)),
                 Some(Err(error)) => Some(Err(error)),
             },
-            Ok(Answer::One(value)) => value.take().map(|value| Ok(value.to_string())),
-            Ok(Answer::Sound(_)) => return Poll::Ready(E_STATE),
-            Err(code) => return Poll::Ready(code),
+            Answer::One(value) => value.take().map(|value| Ok(value.to_string())),
+            Answer::Sound(_) => return Poll::Ready(E_STATE),
         };
         Poll::Ready(match event {
             None => EOF,
@@ -138,13 +112,13 @@ impl CallSide {
                 self.json = json;
                 OK
             }
-            Some(Err(error)) => self.fail(error),
+            Some(Err(error)) => self.answer.fail(error),
         })
     }
 
     /// The next piece of the sound into its place.
     fn poll_piece(&mut self, cx: &mut TaskContext<'_>) -> Poll<Rc> {
-        let piece = match ready!(self.poll_accepted(cx)) {
+        let piece = match ready!(self.answer.poll(cx)) {
             Ok(Answer::Sound(response)) => {
                 let piece = ready!(Pin::new(&mut response.body).poll_next(cx));
                 if piece.is_none() {
@@ -162,7 +136,7 @@ impl CallSide {
                 self.piece = piece;
                 OK
             }
-            Some(Err(error)) => self.fail(error),
+            Some(Err(error)) => self.answer.fail(error),
         })
     }
 
@@ -211,10 +185,9 @@ unsafe extern "C" fn start(
         };
         let side = CallSide {
             owner: Owner::request(&request),
-            stage: Stage::Asking(Box::pin(ask(request.cx.clone(), asked))),
+            answer: Later::new(Box::pin(ask(request.cx.clone(), asked))),
             json: String::new(),
             piece: Bytes::new(),
-            failed: None,
         };
         // SAFETY: `out` is to be filled.
         unsafe { out.write(request.open.open(side).cast()) };
@@ -252,7 +225,7 @@ unsafe extern "C" fn accepted_poll(call: *mut Call, waker: *const Waker) -> Rc {
         // SAFETY: the call is open.
         let side = unsafe { CallSide::of(call) };
         side.wait(waker, |side, cx| {
-            Poll::Ready(ready!(side.poll_accepted(cx)).map_or_else(|code| code, |_| OK))
+            Poll::Ready(ready!(side.answer.poll(cx)).map_or_else(|code| code, |_| OK))
         })
     })
 }
@@ -273,7 +246,7 @@ unsafe extern "C" fn event_poll(call: *mut Call, waker: *const Waker, out: *mut 
 unsafe extern "C" fn content_type(call: *mut Call, out: *mut Str) -> Rc {
     guarded(|| {
         // SAFETY: the call is open.
-        let Stage::Open(Answer::Sound(response)) = &unsafe { CallSide::of(call) }.stage else {
+        let Some(Answer::Sound(response)) = unsafe { CallSide::of(call) }.answer.open() else {
             return E_STATE;
         };
         let value = response
@@ -301,18 +274,8 @@ unsafe extern "C" fn bytes_poll(call: *mut Call, waker: *const Waker, out: *mut 
 
 unsafe extern "C" fn fault_of(call: *mut Call, out: *mut Fault) -> Rc {
     guarded(|| {
-        // SAFETY: the call is open, and the struct says its size.
-        let (side, size) = unsafe { (CallSide::of(call), out.cast::<u32>().read()) };
-        let Some((error, cause)) = side
-            .failed
-            .as_ref()
-            .filter(|_| size as usize >= size_of::<Fault>())
-        else {
-            return E_NOT_FOUND;
-        };
-        // SAFETY: it is large enough; the texts stay until the next call.
-        unsafe { out.write(fault::lend(error, cause)) };
-        OK
+        // SAFETY: the call is open, and the struct says its size; the texts stay until the next call.
+        unsafe { CallSide::of(call).answer.fault(out) }
     })
 }
 

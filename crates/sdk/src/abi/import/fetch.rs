@@ -13,16 +13,17 @@ use futures_core::Stream as _;
 use http::{HeaderMap, HeaderName, StatusCode};
 
 use super::handles::Owner;
+use super::later::Later;
 use super::pipe::Pipe;
 use super::request::RequestSide;
 use super::wait::wait;
 use crate::abi::memory::{guard, guarded, size};
 use crate::abi::raw::{
-    Buf, E_CANCELLED, E_INTERNAL, E_NOT_FOUND, E_STATE, EOF, Fault, Fetch, Header, HttpApi, OK, Rc,
-    Req, Str, Waker,
+    Buf, E_CANCELLED, E_NOT_FOUND, E_STATE, EOF, Fault, Fetch, Header, HttpApi, OK, Rc, Req, Str,
+    Waker,
 };
 use crate::abi::{fault, numbers};
-use crate::{Body, BoxFuture, Error, Response};
+use crate::{Body, Error, Response};
 
 pub(super) static API: HttpApi = HttpApi {
     size: size::<HttpApi>(),
@@ -48,20 +49,13 @@ const MAX_EVENT: usize = 32 * 1024 * 1024;
 
 struct FetchSide {
     owner: Owner,
-    stage: Stage,
+    answer: Later<Response>,
     upload: Option<Arc<Pipe>>,
     /// Of who waits for the answer, while another part of the plugin sends the body.
     waiter: Option<StdWaker>,
     piece: Bytes,
     decoder: Option<Decoder>,
     event: Event,
-    failed: Option<(Error, String)>,
-}
-
-enum Stage {
-    Sending(BoxFuture<'static, Result<Response, Error>>),
-    Open(Response),
-    Failed(Rc),
 }
 
 impl FetchSide {
@@ -72,31 +66,9 @@ impl FetchSide {
         unsafe { &mut *fetch.cast::<Self>() }
     }
 
-    fn fail(&mut self, error: Error) -> Rc {
-        let code = numbers::code(error.kind());
-        let cause = fault::cause(&error);
-        self.failed = Some((error, cause));
-        self.stage = Stage::Failed(code);
-        code
-    }
-
-    fn poll_head(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<&mut Response, Rc>> {
-        if let Stage::Sending(sending) = &mut self.stage {
-            match ready!(sending.as_mut().poll(cx)) {
-                Ok(response) => self.stage = Stage::Open(response),
-                Err(error) => return Poll::Ready(Err(self.fail(error))),
-            }
-        }
-        Poll::Ready(match &mut self.stage {
-            Stage::Open(response) => Ok(response),
-            Stage::Failed(code) => Err(*code),
-            Stage::Sending(_) => Err(E_INTERNAL),
-        })
-    }
-
     /// The next piece into its place.
     fn poll_piece(&mut self, cx: &mut TaskContext<'_>) -> Poll<Rc> {
-        let response = match ready!(self.poll_head(cx)) {
+        let response = match ready!(self.answer.poll(cx)) {
             Ok(response) => response,
             Err(code) => return Poll::Ready(code),
         };
@@ -110,7 +82,7 @@ impl FetchSide {
                 self.piece = piece;
                 Poll::Ready(OK)
             }
-            Some(Err(error)) => Poll::Ready(self.fail(error)),
+            Some(Err(error)) => Poll::Ready(self.answer.fail(error)),
         }
     }
 
@@ -132,7 +104,10 @@ impl FetchSide {
                 .as_mut()
                 .is_some_and(|decoder| decoder.feed(&piece).is_ok());
             if !fed {
-                return Poll::Ready(self.fail(Error::internal("an event is larger than 32 MiB")));
+                return Poll::Ready(
+                    self.answer
+                        .fail(Error::internal("an event is larger than 32 MiB")),
+                );
             }
         }
     }
@@ -180,7 +155,7 @@ impl Drop for FetchSide {
 pub(super) unsafe fn take_body(fetch: *mut Fetch) -> Result<Body, Rc> {
     // SAFETY: the caller vouches for it.
     let side = unsafe { FetchSide::of(fetch) };
-    let Stage::Open(response) = &mut side.stage else {
+    let Some(response) = side.answer.open() else {
         return Err(E_STATE);
     };
     if side.decoder.is_some() {
@@ -199,7 +174,7 @@ unsafe extern "C" fn head_poll(fetch: *mut Fetch, waker: *const Waker, out: *mut
         let side = unsafe { FetchSide::of(fetch) };
         let mut status = StatusCode::OK;
         let code = side.wait_for_answer(waker, |side, cx| {
-            Poll::Ready(match ready!(side.poll_head(cx)) {
+            Poll::Ready(match ready!(side.answer.poll(cx)) {
                 Ok(response) => {
                     status = response.status;
                     OK
@@ -221,10 +196,8 @@ unsafe extern "C" fn head_poll(fetch: *mut Fetch, waker: *const Waker, out: *mut
 /// `fetch` is open.
 unsafe fn headers<'a>(fetch: *mut Fetch) -> Option<&'a HeaderMap> {
     // SAFETY: the caller vouches for it.
-    match &unsafe { FetchSide::of(fetch) }.stage {
-        Stage::Open(response) => Some(&response.headers),
-        Stage::Sending(_) | Stage::Failed(_) => None,
-    }
+    let response = unsafe { FetchSide::of(fetch) }.answer.open();
+    response.map(|response| &response.headers)
 }
 
 unsafe extern "C" fn header(fetch: *mut Fetch, name: Str, out: *mut Str) -> Rc {
@@ -309,18 +282,8 @@ unsafe extern "C" fn chunk_retain(fetch: *mut Fetch, out: *mut Buf) -> Rc {
 
 unsafe extern "C" fn fault_of(fetch: *mut Fetch, out: *mut Fault) -> Rc {
     guarded(|| {
-        // SAFETY: the exchange is open, and the struct says its size.
-        let (side, size) = unsafe { (FetchSide::of(fetch), out.cast::<u32>().read()) };
-        let Some((error, cause)) = side
-            .failed
-            .as_ref()
-            .filter(|_| size as usize >= size_of::<Fault>())
-        else {
-            return E_NOT_FOUND;
-        };
-        // SAFETY: it is large enough; the texts stay until the next call.
-        unsafe { out.write(fault::lend(error, cause)) };
-        OK
+        // SAFETY: the exchange is open, and the struct says its size; the texts stay until the next call.
+        unsafe { FetchSide::of(fetch).answer.fault(out) }
     })
 }
 
@@ -351,12 +314,10 @@ unsafe extern "C" fn routes_by_model(req: *mut Req) -> i32 {
 }
 
 unsafe extern "C" fn body_len(fetch: *mut Fetch) -> i64 {
-    // SAFETY: the exchange is open.
-    guard(-1, || match &unsafe { FetchSide::of(fetch) }.stage {
-        Stage::Open(response) => response
-            .body
-            .length()
-            .map_or(-1, |length| i64::try_from(length).unwrap_or(-1)),
-        Stage::Sending(_) | Stage::Failed(_) => -1,
+    guard(-1, || {
+        // SAFETY: the exchange is open.
+        let response = unsafe { FetchSide::of(fetch) }.answer.open();
+        let length = response.and_then(|response| response.body.length());
+        length.map_or(-1, |length| i64::try_from(length).unwrap_or(-1))
     })
 }

@@ -6,7 +6,8 @@ use aurora_openai::sse::Event;
 use bytes::Bytes;
 use http::Method;
 
-use super::{FetchSide, Stage};
+use super::super::later::Later;
+use super::FetchSide;
 use crate::abi::import::handles::Owner;
 use crate::abi::import::host::HostSide;
 use crate::abi::import::pipe::{Pipe, Reader};
@@ -61,13 +62,12 @@ pub(super) unsafe extern "C" fn open(
             owner: request
                 .as_ref()
                 .map_or_else(|| Owner::host(&host), Owner::request),
-            stage: Stage::Sending(sending),
+            answer: Later::new(sending),
             upload,
             waiter: None,
             piece: Bytes::new(),
             decoder: None,
             event: Event::default(),
-            failed: None,
         };
         let fetch = match &request {
             Some(request) => request.open.open(side),

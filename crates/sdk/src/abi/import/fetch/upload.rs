@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker as StdWaker, ready};
 
-use super::{FetchSide, Stage};
+use super::FetchSide;
 use crate::abi::import::pipe::ReaderGone;
 use crate::abi::memory::guarded;
 use crate::abi::raw::{E_CANCELLED, E_STATE, Fetch, OK, Rc, Str, Waker};
@@ -25,17 +25,15 @@ impl Wake for Both {
 impl FetchSide {
     /// Gets the request further, which nobody else may do; the code where that failed.
     fn drive(&mut self, cx: &mut Context<'_>) -> Option<Rc> {
-        match self.stage {
-            Stage::Sending(_) => {}
-            Stage::Open(_) => return None,
-            Stage::Failed(code) => return Some(code),
+        if let Some(settled) = self.answer.settled() {
+            return settled.err();
         }
         let other = self.waiter.as_ref();
         let both = other
             .filter(|waiter| !waiter.will_wake(cx.waker()))
             .map(|waiter| StdWaker::from(Arc::new(Both(waiter.clone(), cx.waker().clone()))));
         let waker = both.as_ref().unwrap_or(cx.waker());
-        let Poll::Ready(head) = self.poll_head(&mut Context::from_waker(waker)) else {
+        let Poll::Ready(head) = self.answer.poll(&mut Context::from_waker(waker)) else {
             return None;
         };
         let failed = head.err();
