@@ -240,6 +240,33 @@ mod tests {
         }
     }
 
+    /// As a second library would have it: the same functions under another address.
+    static OTHER: WakerVtable = WakerVtable {
+        size: size::<WakerVtable>(),
+        reserved: 0,
+        clone: clone_other,
+        wake: wake_ours,
+        wake_by_ref: wake_ours_by_ref,
+        drop: drop_ours,
+    };
+
+    unsafe extern "C" fn clone_other(data: *const c_void) -> Waker {
+        // SAFETY: for the test.
+        let cloned = unsafe { clone_ours(data) };
+        Waker {
+            vtable: &raw const OTHER,
+            ..cloned
+        }
+    }
+
+    /// `waker`, lent by that library.
+    fn foreign(waker: &StdWaker) -> Waker {
+        Waker {
+            data: std::ptr::from_ref(waker).cast(),
+            vtable: &raw const OTHER,
+        }
+    }
+
     #[test]
     fn a_waker_that_passes_through_is_the_same_one() {
         let waker = StdWaker::from(Arc::new(Count::default()));
@@ -278,30 +305,9 @@ mod tests {
 
     #[test]
     fn a_waker_of_another_library_is_kept_and_woken() {
-        /// As a second library would have it: the same functions under another address.
-        static OTHER: WakerVtable = WakerVtable {
-            size: size::<WakerVtable>(),
-            reserved: 0,
-            clone: clone_other,
-            wake: wake_ours,
-            wake_by_ref: wake_ours_by_ref,
-            drop: drop_ours,
-        };
-        unsafe extern "C" fn clone_other(data: *const c_void) -> Waker {
-            // SAFETY: for the test.
-            let cloned = unsafe { clone_ours(data) };
-            Waker {
-                vtable: &raw const OTHER,
-                ..cloned
-            }
-        }
         let count = Arc::new(Count::default());
         let waker = StdWaker::from(Arc::clone(&count));
-        let foreign = Waker {
-            data: std::ptr::from_ref(&waker).cast(),
-            vtable: &raw const OTHER,
-        };
-
+        let foreign = foreign(&waker);
         let keep: Arc<Keep> = Arc::new(());
 
         // SAFETY: `foreign` is there.
@@ -342,27 +348,8 @@ mod tests {
 
     #[test]
     fn a_waker_of_another_library_that_panics_harms_nobody() {
-        static OTHER: WakerVtable = WakerVtable {
-            size: size::<WakerVtable>(),
-            reserved: 0,
-            clone: clone_other,
-            wake: wake_ours,
-            wake_by_ref: wake_ours_by_ref,
-            drop: drop_ours,
-        };
-        unsafe extern "C" fn clone_other(data: *const c_void) -> Waker {
-            // SAFETY: for the test.
-            let cloned = unsafe { clone_ours(data) };
-            Waker {
-                vtable: &raw const OTHER,
-                ..cloned
-            }
-        }
         let waker = StdWaker::from(Arc::new(Panics));
-        let foreign = Waker {
-            data: (&raw const waker).cast(),
-            vtable: &raw const OTHER,
-        };
+        let foreign = foreign(&waker);
 
         // SAFETY: `foreign` is there.
         let kept = unsafe { with(&raw const foreign, None, StdWaker::clone) };
