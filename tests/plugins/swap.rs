@@ -141,6 +141,8 @@ struct Seen {
     stop: AtomicBool,
     /// Resident memory after the tenth swap, bytes.
     memory: AtomicU64,
+    /// Threads at that time.
+    threads: AtomicU64,
 }
 
 async fn follow_streams(aurora: Arc<Aurora>, seen: Arc<Seen>) {
@@ -208,6 +210,7 @@ async fn swap_under_load(count: u32) -> (Arc<Aurora>, Arc<Seen>) {
         wait_for(&aurora, number).await;
         if number == 11 {
             seen.memory.store(aurora.resident(), Ordering::Relaxed);
+            seen.threads.store(aurora.threads(), Ordering::Relaxed);
         }
     }
     seen.stop.store(true, Ordering::Relaxed);
@@ -215,6 +218,14 @@ async fn swap_under_load(count: u32) -> (Arc<Aurora>, Arc<Seen>) {
         client.await.unwrap();
     }
     (aurora, seen)
+}
+
+/// After the tenth swap threads come and go with the load, and none stays behind for each swap.
+async fn no_thread_a_swap(aurora: &Aurora, seen: &Seen) {
+    eventually("no thread is left of a swap", async || {
+        aurora.threads() <= seen.threads.load(Ordering::Relaxed) + 5
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -231,6 +242,7 @@ async fn swaps_under_load_fail_no_request_and_mix_no_versions() {
         aurora.output().matches("destroyed version-").count() == 25
     })
     .await;
+    no_thread_a_swap(&aurora, &seen).await;
 }
 
 /// A thousand swaps take about ten minutes: `just swaps`.
@@ -246,6 +258,7 @@ async fn a_thousand_swaps_under_load() {
         aurora.output().matches("destroyed version-").count() == count as usize
     })
     .await;
+    no_thread_a_swap(&aurora, &seen).await;
     let (streams, requests) = (
         seen.streams.load(Ordering::Relaxed),
         seen.requests.load(Ordering::Relaxed),

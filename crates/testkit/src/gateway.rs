@@ -361,15 +361,19 @@ impl Aurora {
         self.memory("VmHWM:")
     }
 
+    /// Threads that it has now.
+    pub fn threads(&self) -> u64 {
+        self.counted("Threads:")
+    }
+
     fn memory(&self, name: &str) -> u64 {
+        self.counted(name) * 1024
+    }
+
+    fn counted(&self, name: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
         let line = status.lines().find(|line| line.starts_with(name)).unwrap();
-        line.split_whitespace()
-            .nth(1)
-            .unwrap()
-            .parse::<u64>()
-            .unwrap()
-            * 1024
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
     }
 
     /// Open file descriptors.
