@@ -128,8 +128,8 @@ pub struct Event {
 
 impl Event {
     /// Every text that the model says in this event, to look at or to change: `content`, `refusal` and reasoning of chat
-    /// answers and chunks, texts and text deltas of the Responses API. In the order said; arguments of tool calls are not
-    /// texts.
+    /// answers and chunks, texts and text deltas of the Responses API, of the Messages API and of streamed transcripts. In
+    /// the order said; arguments of tool calls are not texts.
     pub fn texts(&mut self) -> Vec<&mut String> {
         let mut texts = Vec::new();
         texts::of(&mut self.data, &mut texts);
