@@ -22,7 +22,7 @@ pub(super) fn of<'a>(data: &'a mut Value, texts: &mut Vec<&'a mut String>) {
             "choices" => items(value).for_each(|choice| of_choice(choice, texts)),
             "output" => items(value).for_each(|item| of_item(item, texts)),
             "delta" | "text" | "refusal" if is_said => texts.extend(string(value)),
-            // A whole response of the SDKs' convenience, besides `output`.
+            // The same texts as in `output` once more, as some servers add them to a response.
             "output_text" => texts.extend(string(value)),
             "response" => of(value, texts),
             // `message`: of the Messages API.
@@ -196,6 +196,10 @@ mod tests {
             ),
             (
                 json!({"type": "content_block_delta", "delta": {"type": "text_delta", "text": "a"}}),
+                vec!["a"],
+            ),
+            (
+                json!({"type": "content_block_delta", "delta": {"type": "thinking_delta", "thinking": "a"}}),
                 vec!["a"],
             ),
             (
