@@ -173,7 +173,7 @@ impl Gallery {
         });
         Ok(Response {
             status: StatusCode::OK,
-            headers,
+            headers: headers.into(),
             body: Body::stream(Box::pin(pieces), Some(length)),
         })
     }

@@ -192,7 +192,7 @@ fn greeting(message: &str) -> Response {
 fn no_content() -> Response {
     Response {
         status: StatusCode::NO_CONTENT,
-        headers: HeaderMap::new(),
+        headers: HeaderMap::new().into(),
         body: aurora_sdk::Body::empty(),
     }
 }

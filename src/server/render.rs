@@ -34,7 +34,7 @@ pub(super) fn error(error: &Error) -> Response {
     }
     Response {
         status,
-        headers,
+        headers: headers.into(),
         body: error.envelope().to_json().into(),
     }
 }
@@ -51,7 +51,7 @@ pub(super) fn write(
     access.status = Some(response.status);
     out.status_code(response.status);
     let length = response.body.length();
-    *out.headers_mut() = response.headers;
+    *out.headers_mut() = response.headers.into_map();
     if let Some(bytes) = response.body.as_bytes() {
         access.bytes = bytes.len() as u64;
         access.finished = true;

@@ -80,7 +80,7 @@ pub(crate) fn relay(
     let body = Body::stream(Box::pin(Relay::new(body, watch)), length);
     Response {
         status,
-        headers: shown,
+        headers: shown.into(),
         body,
     }
 }
@@ -160,7 +160,7 @@ fn refusal(
     });
     Response {
         status,
-        headers,
+        headers: headers.into(),
         body: body.into(),
     }
 }

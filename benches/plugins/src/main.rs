@@ -92,6 +92,9 @@ fn main() {
             linked.0, linked.1, loaded.0, loaded.1
         );
     }
+    if !"no-op filter".contains(&only) {
+        return;
+    }
     let filters = [
         plugin::Bench.build_filter(&host, &options).unwrap(),
         loaded.build_filter(&host, &options).unwrap(),

@@ -1,8 +1,8 @@
 //! One request and its response, as a handler sees them.
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderValue};
-use http::{HeaderMap, Method, StatusCode};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use http::{Method, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -74,7 +74,7 @@ pub struct Response {
     /// The status.
     pub status: StatusCode,
     /// The headers.
-    pub headers: HeaderMap,
+    pub headers: Headers,
     /// The body.
     pub body: Body,
 }
@@ -82,11 +82,9 @@ pub struct Response {
 impl Response {
     /// A response of `content_type` with 200.
     pub fn new(content_type: &'static str, body: impl Into<Body>) -> Self {
-        let mut headers = HeaderMap::new();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         Self {
             status: StatusCode::OK,
-            headers,
+            headers: Headers::one(CONTENT_TYPE, HeaderValue::from_static(content_type)),
             body: body.into(),
         }
     }
@@ -104,19 +102,25 @@ impl Response {
 
     /// 200 with a stream of server-sent events.
     pub fn events(stream: crate::BodyStream) -> Self {
-        let mut response = Self::new(
-            "text/event-stream; charset=utf-8",
-            Body::stream(stream, None),
+        let headers = Headers::two(
+            (
+                CONTENT_TYPE,
+                HeaderValue::from_static("text/event-stream; charset=utf-8"),
+            ),
+            (
+                CACHE_CONTROL,
+                HeaderValue::from_static("no-cache, no-transform"),
+            ),
         );
-        response.headers.insert(
-            http::header::CACHE_CONTROL,
-            HeaderValue::from_static("no-cache, no-transform"),
-        );
-        response
+        Self {
+            status: StatusCode::OK,
+            headers,
+            body: Body::stream(stream, None),
+        }
     }
 
     /// The media type of the body, lower case, without parameters; empty when there is none.
     pub fn content_type(&self) -> String {
-        media_type(self.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes))
+        media_type(self.headers.value(CONTENT_TYPE.as_str()))
     }
 }

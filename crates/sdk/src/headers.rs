@@ -1,27 +1,44 @@
-//! Headers of a request, read when somebody looks at them.
+//! Headers of a request or an answer, made a map when somebody looks at them.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, OnceLock};
 
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
-/// The headers of a request: a [`HeaderMap`] to all who look at it.
+/// The headers of a request or an answer: a [`HeaderMap`] to all who look at them.
 ///
-/// In a loaded plugin they stay on the host's side until then, so that a plugin that hands a request on as it is does not pay
-/// for carrying its headers there and back.
-#[derive(Clone, Default)]
-pub struct Headers {
-    own: HeaderMap,
-    remote: Option<Remote>,
+/// In a loaded plugin those of a request stay on the host's side until then, so that a plugin that hands a request on as it is
+/// does not pay for carrying its headers there and back; those of most answers are one or two, for which no map is made before
+/// they go onto the wire.
+#[derive(Clone)]
+pub struct Headers(Form);
+
+#[derive(Clone)]
+enum Form {
+    Own(HeaderMap),
+    Few(Few),
+    Remote(Remote),
+}
+
+/// Different names.
+#[derive(Clone)]
+struct Few {
+    first: Pair,
+    second: Option<Pair>,
+    read: Read,
 }
 
 #[derive(Clone)]
 struct Remote {
     headers: Arc<dyn RemoteHeaders>,
-    /// Boxed, because requests are moved more often than read.
-    read: OnceLock<Box<HeaderMap>>,
+    read: Read,
 }
+
+type Pair = (HeaderName, HeaderValue);
+
+/// The map, once somebody has looked. Boxed, because headers are moved more often than read.
+type Read = OnceLock<Box<HeaderMap>>;
 
 /// Headers on the other side of the plugin interface. They do not change.
 pub(crate) trait RemoteHeaders: Send + Sync {
@@ -35,34 +52,97 @@ pub(crate) trait RemoteHeaders: Send + Sync {
     fn request(&self) -> usize;
 }
 
+impl Few {
+    fn read(&self) -> HeaderMap {
+        self.pairs()
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect()
+    }
+
+    fn pairs(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
+        let pairs = std::iter::once(&self.first).chain(&self.second);
+        pairs.map(|(name, value)| (name, value))
+    }
+}
+
 impl Headers {
+    /// One header.
+    pub(crate) fn one(name: HeaderName, value: HeaderValue) -> Self {
+        Self(Form::Few(Few {
+            first: (name, value),
+            second: None,
+            read: Read::new(),
+        }))
+    }
+
+    /// Two headers, which differ.
+    pub(crate) fn two(first: Pair, second: Pair) -> Self {
+        Self(Form::Few(Few {
+            first,
+            second: Some(second),
+            read: Read::new(),
+        }))
+    }
+
     pub(crate) fn remote(headers: Arc<dyn RemoteHeaders>) -> Self {
-        let read = OnceLock::new();
-        Self {
-            own: HeaderMap::new(),
-            remote: Some(Remote { headers, read }),
-        }
+        Self(Form::Remote(Remote {
+            headers,
+            read: Read::new(),
+        }))
     }
 
     /// The request whose headers these are, unchanged.
     pub(crate) fn untouched(&self) -> Option<usize> {
-        self.remote.as_ref().map(|remote| remote.headers.request())
+        match &self.0 {
+            Form::Remote(remote) => Some(remote.headers.request()),
+            Form::Own(_) | Form::Few(_) => None,
+        }
     }
 
     /// The first value called `name`, lower case. Cheaper than [`HeaderMap::get`] where nothing else is looked at.
     pub fn value(&self, name: &str) -> Option<&[u8]> {
-        match &self.remote {
-            Some(remote) => remote.headers.value(name),
-            None => self.own.get(name).map(HeaderValue::as_bytes),
+        match &self.0 {
+            Form::Remote(remote) => remote.headers.value(name),
+            Form::Few(few) => {
+                let found = few.pairs().find(|(other, _)| other.as_str() == name);
+                found.map(|(_, value)| value.as_bytes())
+            }
+            Form::Own(map) => map.get(name).map(HeaderValue::as_bytes),
         }
     }
 
     /// The plain map.
-    pub fn into_map(mut self) -> HeaderMap {
-        if self.remote.is_none() {
-            return self.own;
+    pub fn into_map(self) -> HeaderMap {
+        match self.0 {
+            Form::Own(map) => map,
+            Form::Few(mut few) => few.read.take().map_or_else(|| few.read(), |read| *read),
+            Form::Remote(mut remote) => remote
+                .read
+                .take()
+                .map_or_else(|| remote.headers.read(), |read| *read),
         }
-        std::mem::take(&mut *self)
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        match &self.0 {
+            Form::Few(few) => 1 + usize::from(few.second.is_some()),
+            Form::Own(_) | Form::Remote(_) => self.len(),
+        }
+    }
+
+    /// Shows each of them to `look`, without making a map of few.
+    pub(crate) fn each(&self, look: impl FnMut((&HeaderName, &HeaderValue))) {
+        match &self.0 {
+            Form::Few(few) => few.pairs().for_each(look),
+            Form::Own(_) | Form::Remote(_) => self.iter().for_each(look),
+        }
+    }
+}
+
+impl Default for Headers {
+    fn default() -> Self {
+        Self(Form::Own(HeaderMap::new()))
     }
 }
 
@@ -70,9 +150,10 @@ impl Deref for Headers {
     type Target = HeaderMap;
 
     fn deref(&self) -> &HeaderMap {
-        match &self.remote {
-            Some(remote) => remote.read.get_or_init(|| Box::new(remote.headers.read())),
-            None => &self.own,
+        match &self.0 {
+            Form::Own(map) => map,
+            Form::Few(few) => few.read.get_or_init(|| Box::new(few.read())),
+            Form::Remote(remote) => remote.read.get_or_init(|| Box::new(remote.headers.read())),
         }
     }
 }
@@ -80,20 +161,19 @@ impl Deref for Headers {
 impl DerefMut for Headers {
     fn deref_mut(&mut self) -> &mut HeaderMap {
         // They may differ from here on.
-        if let Some(mut remote) = self.remote.take() {
-            let read = remote.read.take();
-            self.own = read.map_or_else(|| remote.headers.read(), |read| *read);
+        if !matches!(self.0, Form::Own(_)) {
+            self.0 = Form::Own(std::mem::take(self).into_map());
         }
-        &mut self.own
+        match &mut self.0 {
+            Form::Own(map) => map,
+            Form::Few(_) | Form::Remote(_) => unreachable!("it is a map by now"),
+        }
     }
 }
 
 impl From<HeaderMap> for Headers {
     fn from(map: HeaderMap) -> Self {
-        Self {
-            own: map,
-            remote: None,
-        }
+        Self(Form::Own(map))
     }
 }
 
@@ -146,5 +226,25 @@ mod tests {
         assert_eq!((headers.untouched(), headers.len()), (None, 0));
         assert_eq!(headers.value("accept"), None);
         assert_eq!(far.reads.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn a_few_are_what_a_map_of_them_would_be() {
+        let pair = |name: HeaderName| (name, HeaderValue::from_static("a"));
+        let two = Headers::two(pair(http::header::ACCEPT), pair(http::header::AGE));
+
+        let mut seen = Vec::new();
+        two.each(|(name, _)| seen.push(name.clone()));
+        assert_eq!(seen, [http::header::ACCEPT, http::header::AGE]);
+        assert_eq!(
+            (two.count(), two.len(), two.value("age")),
+            (2, 2, Some(b"a".as_slice()))
+        );
+        assert_eq!(two.clone().into_map(), *two);
+
+        let mut one = Headers::one(http::header::AGE, HeaderValue::from_static("1"));
+        one.insert(http::header::AGE, HeaderValue::from_static("2"));
+        assert_eq!((one.count(), one.value("age")), (1, Some(b"2".as_slice())));
+        assert_eq!(one.into_map().len(), 1);
     }
 }

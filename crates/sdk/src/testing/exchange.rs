@@ -129,7 +129,7 @@ impl Answer {
         }
         Self {
             status,
-            headers,
+            headers: headers.into_map(),
             body: all.into(),
             broken,
         }

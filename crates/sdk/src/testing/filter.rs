@@ -86,7 +86,7 @@ async fn through(
     pass.end(&end);
     let answer = Answer {
         status: response.status,
-        headers: response.headers,
+        headers: response.headers.into_map(),
         body: written.into(),
         broken,
     };

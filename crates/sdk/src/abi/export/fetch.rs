@@ -198,7 +198,7 @@ pub(super) async fn send(
     };
     Ok(Response {
         status,
-        headers,
+        headers: headers.into(),
         body: Body::fetched(body, u64::try_from(length).ok()),
     })
 }

@@ -146,16 +146,19 @@ fn head(request: &RemoteRequest, response: &Response) -> Rc {
             )
         }
     };
-    let count = response.headers.len();
+    let count = response.headers.count();
     let mut few = [Header {
         name: Str::EMPTY,
         value: Str::EMPTY,
     }; FEW];
     match few.get_mut(..count) {
         Some(few) => {
-            for (place, header) in few.iter_mut().zip(&response.headers) {
-                *place = lend(header);
-            }
+            let mut places = few.iter_mut();
+            response.headers.each(|header| {
+                if let Some(place) = places.next() {
+                    *place = lend(header);
+                }
+            });
             send(few)
         }
         None => send(&response.headers.iter().map(lend).collect::<Vec<_>>()),

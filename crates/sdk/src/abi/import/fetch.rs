@@ -10,7 +10,7 @@ use std::task::{Context as TaskContext, Poll, Waker as StdWaker, ready};
 use aurora_openai::sse::{Decoder, Event};
 use bytes::Bytes;
 use futures_core::Stream as _;
-use http::{HeaderMap, HeaderName, StatusCode};
+use http::{HeaderName, StatusCode};
 
 use super::handles::Owner;
 use super::later::Later;
@@ -23,7 +23,7 @@ use crate::abi::raw::{
     Waker,
 };
 use crate::abi::{fault, numbers};
-use crate::{Body, Error, Response};
+use crate::{Body, Error, Headers, Response};
 
 pub(super) static API: HttpApi = HttpApi {
     size: size::<HttpApi>(),
@@ -194,7 +194,7 @@ unsafe extern "C" fn head_poll(fetch: *mut Fetch, waker: *const Waker, out: *mut
 ///
 /// # Safety
 /// `fetch` is open.
-unsafe fn headers<'a>(fetch: *mut Fetch) -> Option<&'a HeaderMap> {
+unsafe fn headers<'a>(fetch: *mut Fetch) -> Option<&'a Headers> {
     // SAFETY: the caller vouches for it.
     let response = unsafe { FetchSide::of(fetch) }.answer.open();
     response.map(|response| &response.headers)

@@ -4,7 +4,7 @@ mod answer;
 mod asked;
 mod incoming;
 
-pub(super) use asked::header_map;
+pub(super) use asked::headers;
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
@@ -21,7 +21,7 @@ use super::plugin::Notice;
 use crate::abi::memory::size;
 use crate::abi::raw::{E_PANIC, Rc, Req, RequestApi, Waker};
 use crate::abi::{fault, waker};
-use crate::{Body, BoxFuture, Context, Error, Request};
+use crate::{Body, BoxFuture, Context, Error, Headers, Request};
 
 /// The functions of every request.
 pub(super) static API: RequestApi = RequestApi {
@@ -82,7 +82,7 @@ pub(super) struct RequestSide {
 struct Inner {
     /// As filters changed it; the last one counts, and none goes before the request does.
     heads: VecDeque<Box<Head>>,
-    answer: Option<(StatusCode, HeaderMap)>,
+    answer: Option<(StatusCode, Headers)>,
     forwarded: Option<Body>,
     fault: Option<Told>,
     gone: Option<BoxFuture<'static, ()>>,
@@ -263,7 +263,7 @@ impl RequestSide {
     }
 
     /// The head of the answer, once.
-    pub(super) fn take_answer(&self) -> Option<(StatusCode, HeaderMap)> {
+    pub(super) fn take_answer(&self) -> Option<(StatusCode, Headers)> {
         self.inner().answer.take()
     }
 

@@ -11,7 +11,7 @@ use super::FetchSide;
 use crate::abi::import::handles::Owner;
 use crate::abi::import::host::HostSide;
 use crate::abi::import::pipe::{Pipe, Reader};
-use crate::abi::import::request::{RequestSide, header_map};
+use crate::abi::import::request::{self, RequestSide};
 use crate::abi::memory::guarded;
 use crate::abi::numbers;
 use crate::abi::raw::{
@@ -97,16 +97,16 @@ unsafe fn read(
         )
     };
     let headers = if asked.flags & HTTP_CLIENT_HEADERS != 0 {
-        request?.headers().clone()
+        request?.headers().clone().into()
     } else {
         // SAFETY: the caller vouches for it.
-        unsafe { header_map(asked.headers, asked.header_count, |_| false) }?
+        unsafe { request::headers(asked.headers, asked.header_count, |_| false) }?
     };
     let ask = UpstreamRequest {
         operation: numbers::operation(asked.operation)?,
         method,
         path,
-        headers: headers.into(),
+        headers,
         body: Body::empty(),
         model: (asked.flags & HTTP_HAS_MODEL != 0).then_some(model),
     };

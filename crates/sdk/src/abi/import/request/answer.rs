@@ -8,7 +8,7 @@ use std::time::Duration;
 use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderName, StatusCode};
 
-use super::asked::header_map;
+use super::asked;
 use super::{Asking, Phase, RequestSide, Told};
 use crate::abi::import::fetch;
 use crate::abi::import::host::line;
@@ -28,8 +28,12 @@ pub(super) unsafe extern "C" fn head(
 ) -> Rc {
     guarded(|| {
         // SAFETY: the request is held, and the headers are there for the call.
-        let (side, headers) =
-            unsafe { (RequestSide::of(req), header_map(headers, count, is_framing)) };
+        let (side, headers) = unsafe {
+            (
+                RequestSide::of(req),
+                asked::headers(headers, count, is_framing),
+            )
+        };
         let status = StatusCode::from_u16(status)
             .ok()
             .filter(|status| !status.is_informational());

@@ -7,6 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::incoming::Read;
 use super::{Asking, Head, RequestSide, Told};
+use crate::Headers;
 use crate::abi::import::wait::wait;
 use crate::abi::memory::{guard, guarded, size};
 use crate::abi::raw::{
@@ -238,29 +239,46 @@ pub(super) unsafe extern "C" fn body_all_poll(
 ///
 /// # Safety
 /// `count` headers are there for the call.
-pub(in crate::abi::import) unsafe fn header_map(
+pub(in crate::abi::import) unsafe fn headers(
     headers: *const Header,
     count: usize,
     is_dropped: impl Fn(&HeaderName) -> bool,
-) -> Option<HeaderMap> {
+) -> Option<Headers> {
     /// More than any server accepts.
     const MAX_HEADERS: usize = 1000;
     if count > MAX_HEADERS || (headers.is_null() && count > 0) {
         return None;
     }
-    let mut map = HeaderMap::with_capacity(count);
-    for index in 0..count {
+    let pair = |index: usize| {
         // SAFETY: the caller vouches for it.
         let (name, value) = unsafe {
             let header = *headers.add(index);
             (header.name.bytes(), header.value.bytes())
         };
-        let (name, value) = (HeaderName::from_bytes(name).ok()?, value_of(value)?);
-        if !is_dropped(&name) {
+        let name = HeaderName::from_bytes(name).ok()?;
+        Some(((!is_dropped(&name)).then_some(name), value_of(value)?))
+    };
+    // Most answers have one or two.
+    match count {
+        1 => match pair(0)? {
+            (Some(name), value) => return Some(Headers::one(name, value)),
+            (None, _) => return Some(Headers::default()),
+        },
+        2 => match (pair(0)?, pair(1)?) {
+            ((Some(first), one), (Some(second), other)) if first != second => {
+                return Some(Headers::two((first, one), (second, other)));
+            }
+            _ => {}
+        },
+        _ => {}
+    }
+    let mut map = HeaderMap::with_capacity(count);
+    for index in 0..count {
+        if let (Some(name), value) = pair(index)? {
             map.append(name, value);
         }
     }
-    Some(map)
+    Some(map.into())
 }
 
 /// A header's value; the commonest ones need no memory.
@@ -296,7 +314,7 @@ pub(super) unsafe extern "C" fn set_head(
                 path.as_text(),
                 !query.ptr.is_null(),
                 query.as_text(),
-                header_map(headers, count, |_| false),
+                self::headers(headers, count, |_| false),
             )
         };
         let (Some(path), Some(query), Some(headers)) = (path, query, headers) else {
@@ -308,7 +326,7 @@ pub(super) unsafe extern "C" fn set_head(
         let head = Head {
             path: path.to_owned(),
             query: has_query.then(|| query.to_owned()),
-            headers,
+            headers: headers.into_map(),
         };
         side.inner().heads.push_back(Box::new(head));
         OK
