@@ -3,6 +3,7 @@
 mod background;
 mod blocking;
 mod call;
+mod direct;
 mod fetch;
 mod filter;
 mod handler;

@@ -120,15 +120,15 @@ impl Pass for ImportedPass {
         Box::pin(async move {
             let side = RequestSide::new(&self.cx, &self.instance.host, take(request), true);
             let (pass, task) = self.show(&side);
-            let mut running = Running::of(task, Arc::clone(&side));
+            let mut running = Running::of(task, side, &self.instance);
             let code = running.begun().await;
-            if side.is_answered() || code.is_some_and(|code| code < 0) {
+            if running.is_answered() || code.is_some_and(|code| code < 0) {
                 // Its own answer is not shown to it.
                 return running
                     .into_answer(code)
                     .map(|answer| Some(kept(answer, pass)));
             }
-            running.leave();
+            let side = running.leave();
             side.give_back(request);
             self.begun = Some(Begun {
                 pass,
@@ -249,7 +249,7 @@ impl ImportedPass {
             poll,
             drop: None,
         };
-        let task = Task::new(looking, code, &self.instance);
+        let task = Task::new(looking, code);
         (Arc::new(pass), task)
     }
 

@@ -1,15 +1,17 @@
 //! A loaded handler: its task, polled by whoever waits for the answer.
 
 use std::future::poll_fn;
+use std::mem::ManuallyDrop;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, ready};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
 
 use super::blocking;
+use super::direct::Direct;
 use super::plugin::{Instance, Notice};
 use super::request::RequestSide;
 use crate::abi::raw::{E_INVALID, OK, PENDING, Rc, Task as RawTask};
@@ -66,7 +68,6 @@ impl Handler for ImportedHandler {
 pub(super) struct Task {
     raw: RawTask,
     ended: Option<Rc>,
-    instance: Arc<Instance>,
 }
 
 // SAFETY: the contract lets a task move between threads.
@@ -74,7 +75,7 @@ unsafe impl Send for Task {}
 
 impl Task {
     /// The task that a call gave beside `code`.
-    pub(super) fn new(raw: RawTask, code: Rc, instance: &Arc<Instance>) -> Self {
+    pub(super) fn new(raw: RawTask, code: Rc) -> Self {
         let ended = match (code, raw.poll) {
             (OK, Some(_)) => None,
             // It finished at once.
@@ -82,85 +83,122 @@ impl Task {
             (OK | PENDING, _) => Some(E_INVALID),
             (code, _) => Some(code),
         };
-        Self {
-            raw,
-            ended,
-            instance: Arc::clone(instance),
-        }
+        Self { raw, ended }
     }
 
-    pub(super) fn instance(&self) -> &Instance {
-        &self.instance
-    }
-
-    /// Ready with the final code.
-    pub(super) fn poll(&mut self, cx: &TaskContext<'_>) -> Poll<Rc> {
+    /// Ready with the final code. `instance` is whose task it is.
+    pub(super) fn poll(&mut self, cx: &TaskContext<'_>, instance: &Instance) -> Poll<Rc> {
         if let Some(code) = self.ended {
             return Poll::Ready(code);
         }
         let Some(poll) = self.raw.poll else {
             return Poll::Ready(E_INVALID);
         };
-        let started = self.instance.is_timed().then(Instant::now);
+        let started = instance.is_timed().then(Instant::now);
         let lent = waker::lend(cx.waker());
         // SAFETY: the task has not ended, and the waker is there for the call.
         let code = unsafe { poll(self.raw.data, &raw const lent) };
         if let Some(took) = started.map(|started| started.elapsed())
             && took >= SLOW
         {
-            self.instance.library().around.noticed(Notice::Slow(took));
+            instance.library().around.noticed(Notice::Slow(took));
         }
         if code == PENDING {
             return Poll::Pending;
         }
         self.ended = Some(code);
+        // What it held goes now, and not when somebody has read the answer.
+        self.drop_raw();
         Poll::Ready(code)
     }
-}
 
-impl Drop for Task {
-    fn drop(&mut self) {
-        if let Some(drop) = self.raw.drop {
+    fn drop_raw(&mut self) {
+        if let Some(drop) = self.raw.drop.take() {
             // SAFETY: a task is dropped once.
             unsafe { drop(self.raw.data) };
         }
     }
 }
 
-/// A request under way in a plugin.
-pub(super) struct Running {
-    task: Option<Task>,
-    request: Arc<RequestSide>,
-    is_left: bool,
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.drop_raw();
+    }
 }
 
-impl Running {
+/// Whose task it is: as long as the request is only begun, whoever waits for it keeps the instance.
+enum Whose<'a> {
+    Lent(&'a Arc<Instance>),
+    Kept(Arc<Instance>),
+}
+
+impl Whose<'_> {
+    fn instance(&self) -> &Arc<Instance> {
+        match self {
+            Self::Lent(instance) => instance,
+            Self::Kept(instance) => instance,
+        }
+    }
+}
+
+/// A request that ends when nobody waits for its answer any more.
+struct Ending(Arc<RequestSide>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        // With the last holder it goes by itself.
+        if Arc::strong_count(&self.0) > 1 {
+            self.0.end();
+        }
+    }
+}
+
+/// A request under way in a plugin. The task goes first: it may still use what it has open.
+pub(super) struct Running<'a> {
+    task: Task,
+    direct: Direct,
+    request: Ending,
+    whose: Whose<'a>,
+}
+
+impl<'a> Running<'a> {
     /// Begins with `request`.
-    fn begin(instance: &Arc<Instance>, request: Arc<RequestSide>) -> Self {
+    fn begin(instance: &'a Arc<Instance>, request: Arc<RequestSide>) -> Self {
         let mut raw = RawTask::NONE;
+        let mut direct = Direct::default();
         let handle = instance.library().vtable.handle;
+        let polling = direct.during(&request);
         // SAFETY: the instance is there, the request is held, and the place is ours.
         let code = handle.map_or(raw::E_UNSUPPORTED, |handle| unsafe {
             handle(instance.raw(), request.raw(), &raw mut raw)
         });
-        let task = Task::new(raw, code, instance);
-        Self::of(task, request)
+        drop(polling);
+        Self {
+            task: Task::new(raw, code),
+            direct,
+            request: Ending(request),
+            whose: Whose::Lent(instance),
+        }
     }
 
     /// A task that works on `request`.
-    pub(super) fn of(task: Task, request: Arc<RequestSide>) -> Self {
+    pub(super) fn of(task: Task, request: Arc<RequestSide>, instance: &'a Arc<Instance>) -> Self {
         Self {
-            task: Some(task),
-            request,
-            is_left: false,
+            task,
+            direct: Direct::default(),
+            request: Ending(request),
+            whose: Whose::Lent(instance),
         }
     }
 
     fn poll(&mut self, cx: &TaskContext<'_>) -> Poll<Rc> {
-        match &mut self.task {
-            Some(task) => task.poll(cx),
-            None => Poll::Ready(OK),
-        }
+        let _polling = self.direct.during(&self.request.0);
+        self.task.poll(cx, self.whose.instance())
+    }
+
+    /// Whether the answer has begun.
+    pub(super) fn is_answered(&self) -> bool {
+        self.request.0.is_answered()
     }
 
     /// Waits until the answer has begun, or will never begin; the final code where there is one.
@@ -169,9 +207,12 @@ impl Running {
             if let Poll::Ready(code) = self.poll(cx) {
                 return Poll::Ready(Some(code));
             }
+            if self.is_answered() {
+                return Poll::Ready(None);
+            }
             // A thread of the plugin's may begin the answer while its task waits.
-            self.request.pipe.listen(cx);
-            if self.request.is_answered() {
+            self.request.0.pipe.listen(cx);
+            if self.is_answered() {
                 return Poll::Ready(None);
             }
             Poll::Pending
@@ -185,11 +226,13 @@ impl Running {
     }
 
     /// The answer, once it has begun; `code` where the task has ended.
-    pub(super) fn into_answer(self, code: Option<Rc>) -> Result<Response, Error> {
-        let Some((status, headers)) = self.request.take_answer() else {
+    pub(super) fn into_answer(mut self, code: Option<Rc>) -> Result<Response, Error> {
+        let request = &self.request.0;
+        let head = self.direct.head.take().or_else(|| request.take_answer());
+        let Some((status, headers)) = head else {
             return Err(match code {
-                Some(code) if code < 0 => self.request.error(code),
-                _ => unanswered(&self.request),
+                Some(code) if code < 0 => request.error(code),
+                _ => unanswered(request),
             });
         };
         let body = if code.is_some_and(|code| code >= 0) {
@@ -205,33 +248,53 @@ impl Running {
     }
 
     /// The body of an answer that is all there, or goes on without the plugin.
-    fn finished(self) -> Body {
-        let Some(forwarded) = self.request.take_forwarded() else {
-            return self.request.pipe.pop_all().into();
+    fn finished(mut self) -> Body {
+        let forwarded = self.take_forwarded();
+        let Some(first) = self.written() else {
+            return forwarded.unwrap_or_default();
         };
-        match self.request.pipe.pop() {
-            None => forwarded,
-            Some(first) => Body::stream(Box::pin(Answer::forwarding(self, first, forwarded)), None),
+        if let Some(forwarded) = forwarded {
+            return Body::stream(Box::pin(Answer::forwarding(self, first, forwarded)), None);
+        }
+        let Some(second) = self.written() else {
+            return first.into();
+        };
+        let mut all = BytesMut::from(first);
+        all.extend_from_slice(&second);
+        while let Some(piece) = self.written() {
+            all.extend_from_slice(&piece);
+        }
+        all.freeze().into()
+    }
+
+    fn take_forwarded(&mut self) -> Option<Body> {
+        let forwarded = self.direct.forwarded.take();
+        forwarded.or_else(|| self.request.0.take_forwarded())
+    }
+
+    /// What can be read now.
+    fn written(&mut self) -> Option<Bytes> {
+        let pipe = &self.request.0.pipe;
+        let at_hand = self.direct.pop();
+        at_hand.or_else(|| (!pipe.is_idle()).then(|| pipe.pop()).flatten())
+    }
+
+    /// The same for as long as anybody likes.
+    fn kept(self) -> Running<'static> {
+        Running {
+            task: self.task,
+            direct: self.direct,
+            request: self.request,
+            whose: Whose::Kept(Arc::clone(self.whose.instance())),
         }
     }
-}
 
-impl Running {
     /// The request goes on elsewhere: nothing of it ends here.
-    pub(super) fn leave(mut self) {
-        self.task = None;
-        self.is_left = true;
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // The task first: it may still use what it has open.
-        self.task = None;
-        if self.is_left {
-            return;
-        }
-        self.request.end();
+    pub(super) fn leave(self) -> Arc<RequestSide> {
+        drop(self.task);
+        let request = ManuallyDrop::new(self.request);
+        // SAFETY: it is read once, and its place is not dropped.
+        unsafe { std::ptr::read(&raw const request.0) }
     }
 }
 
@@ -249,25 +312,25 @@ pub(super) fn unanswered(request: &RequestSide) -> Error {
 
 /// The body of an answer, which polls the plugin's task: there is no channel and no task between.
 struct Answer {
-    running: Running,
+    running: Running<'static>,
     first: Option<Bytes>,
     forwarded: Option<Body>,
     over: bool,
 }
 
 impl Answer {
-    fn new(running: Running) -> Self {
+    fn new(running: Running<'_>) -> Self {
         Self {
-            running,
+            running: running.kept(),
             first: None,
             forwarded: None,
             over: false,
         }
     }
 
-    fn forwarding(running: Running, first: Bytes, forwarded: Body) -> Self {
+    fn forwarding(running: Running<'_>, first: Bytes, forwarded: Body) -> Self {
         Self {
-            running,
+            running: running.kept(),
             first: Some(first),
             forwarded: Some(forwarded),
             over: false,
@@ -275,9 +338,7 @@ impl Answer {
     }
 
     fn written(&mut self) -> Option<Bytes> {
-        self.first
-            .take()
-            .or_else(|| self.running.request.pipe.pop())
+        self.first.take().or_else(|| self.running.written())
     }
 }
 
@@ -298,8 +359,11 @@ impl Stream for Answer {
             }
             match this.running.poll(cx) {
                 Poll::Pending => {
-                    // It may have written, and a thread of the plugin's may write while its task waits.
-                    let piece = ready!(this.running.request.pipe.poll_piece(cx));
+                    if let Some(piece) = this.written() {
+                        return Poll::Ready(Some(Ok(piece)));
+                    }
+                    // A thread of the plugin's may write while its task waits.
+                    let piece = ready!(this.running.request.0.pipe.poll_piece(cx));
                     return Poll::Ready(Some(Ok(piece)));
                 }
                 Poll::Ready(code) => {
@@ -308,9 +372,9 @@ impl Stream for Answer {
                     }
                     if code < 0 {
                         this.over = true;
-                        return Poll::Ready(Some(Err(this.running.request.error(code))));
+                        return Poll::Ready(Some(Err(this.running.request.0.error(code))));
                     }
-                    this.forwarded = this.running.request.take_forwarded();
+                    this.forwarded = this.running.take_forwarded();
                     if this.forwarded.is_none() {
                         this.over = true;
                         return Poll::Ready(None);

@@ -1,6 +1,6 @@
 //! What a plugin has open. What it leaves open is closed with what it belongs to, and counted.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,7 +14,7 @@ type Close = unsafe fn(usize);
 /// Things that were given out and have not come back.
 #[derive(Default)]
 pub(super) struct Handles {
-    open: Mutex<HashMap<usize, Close>>,
+    open: Mutex<BTreeMap<usize, Close>>,
     /// How many those are: most requests have none, and need no lock to know.
     count: AtomicUsize,
 }
@@ -62,7 +62,7 @@ impl Handles {
         count
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<usize, Close>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<usize, Close>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

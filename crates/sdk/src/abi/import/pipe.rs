@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -11,31 +12,38 @@ use futures_core::Stream;
 use crate::Error;
 
 /// So many bytes may wait; a single piece may be larger.
-const HIGH_WATER: usize = 64 * 1024;
+pub(super) const HIGH_WATER: usize = 64 * 1024;
 
 /// Small pieces are copied into blocks of so many bytes.
-const JOINED: usize = 4096;
+pub(super) const JOINED: usize = 4096;
 
-/// See the module.
+/// See the module. Small while nothing is in it: every request has one.
 #[derive(Default)]
-pub(super) struct Pipe(Mutex<State>);
+pub(super) struct Pipe {
+    /// Bytes that wait; changed under the lock.
+    waiting: AtomicUsize,
+    state: Mutex<State>,
+}
 
 #[derive(Default)]
 struct State {
     /// The first that was written into an empty pipe: most answers are one piece.
     first: Bytes,
-    /// Copied, and joined to one piece by the time that it is read.
-    joined: BytesMut,
-    /// Before what is joined.
-    pieces: VecDeque<Bytes>,
-    waiting: usize,
     reader: Option<Waker>,
-    writers: Writers,
-    ended: Option<Result<(), Error>>,
     is_over: bool,
     reader_gone: bool,
-    /// Whether anything was ever written.
-    has_begun: bool,
+    /// What most pipes never have.
+    more: Option<Box<More>>,
+}
+
+#[derive(Default)]
+struct More {
+    /// Before what is joined.
+    pieces: VecDeque<Bytes>,
+    /// Copied, and joined to one piece by the time that it is read.
+    joined: BytesMut,
+    writers: Writers,
+    ended: Option<Result<(), Error>>,
 }
 
 /// Who waits for room, by what was asked for: parts of a plugin may wait for more than one thing at a time.
@@ -59,39 +67,82 @@ fn wake(wakers: impl IntoIterator<Item = Option<Waker>>) {
 }
 
 impl State {
-    /// The next piece; who is to be woken for it goes to `woken`.
-    fn pop(&mut self, woken: &mut Writers) -> Option<Bytes> {
-        let piece = if !self.first.is_empty() {
-            std::mem::take(&mut self.first)
-        } else if let Some(piece) = self.pieces.pop_front() {
-            piece
-        } else if self.joined.is_empty() {
-            return None;
-        } else {
-            self.joined.split().freeze()
-        };
-        self.waiting -= piece.len();
-        let [copy, moved, empty] = &mut self.writers;
-        *woken = [
-            copy.take(),
-            moved.take(),
-            empty.take_if(|_| self.waiting == 0),
-        ];
-        Some(piece)
+    fn more(&mut self) -> &mut More {
+        self.more.get_or_insert_default()
     }
 
-    /// Whether whoever asked need not wait.
-    fn has_room(&self, asked: Asked) -> bool {
-        match asked {
-            Asked::Copy | Asked::Move => self.waiting < HIGH_WATER,
-            Asked::Empty => self.waiting == 0,
+    fn pop(&mut self) -> Option<Bytes> {
+        if !self.first.is_empty() {
+            return Some(std::mem::take(&mut self.first));
         }
+        let more = self.more.as_mut()?;
+        if let Some(piece) = more.pieces.pop_front() {
+            return Some(piece);
+        }
+        (!more.joined.is_empty()).then(|| more.joined.split().freeze())
+    }
+
+    /// Takes a copy of `bytes`; `is_first` where nothing waits.
+    fn copy(&mut self, bytes: &[u8], is_first: bool) {
+        if is_first && self.more.is_none() {
+            self.first = Bytes::copy_from_slice(bytes);
+            return;
+        }
+        let joined = &mut self.more().joined;
+        if joined.capacity() == 0 {
+            joined.reserve(JOINED);
+        }
+        joined.extend_from_slice(bytes);
+    }
+
+    fn push(&mut self, bytes: Bytes) {
+        let more = self.more();
+        if !more.joined.is_empty() {
+            let joined = more.joined.split().freeze();
+            more.pieces.push_back(joined);
+        }
+        more.pieces.push_back(bytes);
+    }
+}
+
+/// Whether whoever asked need not wait.
+fn has_room(waiting: usize, asked: Asked) -> bool {
+    match asked {
+        Asked::Copy | Asked::Move => waiting < HIGH_WATER,
+        Asked::Empty => waiting == 0,
     }
 }
 
 impl Pipe {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Bytes that wait.
+    fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Acquire)
+    }
+
+    /// Whether nothing waits, as far as this thread can know.
+    pub(super) fn is_idle(&self) -> bool {
+        self.waiting() == 0
+    }
+
+    /// The next piece; who is to be woken for it goes to `woken`.
+    fn pop_from(&self, state: &mut State, woken: &mut Writers) -> Option<Bytes> {
+        let piece = state.pop()?;
+        let left = self.waiting() - piece.len();
+        self.waiting.store(left, Ordering::Release);
+        if let Some(more) = &mut state.more {
+            let [copy, moved, empty] = &mut more.writers;
+            *woken = [copy.take(), moved.take(), empty.take_if(|_| left == 0)];
+        }
+        Some(piece)
+    }
+
+    fn add(&self, bytes: usize) {
+        self.waiting
+            .store(self.waiting() + bytes, Ordering::Release);
     }
 
     fn poll_room(
@@ -103,19 +154,19 @@ impl Pipe {
         if state.reader_gone {
             return Poll::Ready(Err(ReaderGone));
         }
-        if state.has_room(asked) {
+        if has_room(self.waiting(), asked) {
             return Poll::Ready(Ok(state));
         }
         drop(state);
         let waker = cx.waker().clone();
         let mut state = self.state();
-        if state.reader_gone || state.has_room(asked) {
+        if state.reader_gone || has_room(self.waiting(), asked) {
             drop(state);
             // It changed meanwhile.
             waker.wake();
             return Poll::Pending;
         }
-        let place = state.writers.get_mut(asked as usize);
+        let place = state.more().writers.get_mut(asked as usize);
         let former = place.and_then(|place| place.replace(waker));
         drop(state);
         drop(former);
@@ -125,16 +176,8 @@ impl Pipe {
     /// Takes a copy of `bytes`, all or nothing.
     pub(super) fn poll_copy(&self, bytes: &[u8], cx: &Context<'_>) -> Poll<Result<(), ReaderGone>> {
         let mut state = std::task::ready!(self.poll_room(Asked::Copy, cx))?;
-        if state.has_begun {
-            if state.joined.capacity() == 0 {
-                state.joined.reserve(JOINED);
-            }
-            state.joined.extend_from_slice(bytes);
-        } else {
-            state.has_begun = true;
-            state.first = Bytes::copy_from_slice(bytes);
-        }
-        state.waiting += bytes.len();
+        state.copy(bytes, self.is_idle());
+        self.add(bytes.len());
         Self::wake_reader(state);
         Poll::Ready(Ok(()))
     }
@@ -147,15 +190,23 @@ impl Pipe {
     ) -> Poll<Result<(), ReaderGone>> {
         let mut state = std::task::ready!(self.poll_room(Asked::Move, cx))?;
         let bytes = take();
-        state.has_begun = true;
-        if !state.joined.is_empty() {
-            let joined = state.joined.split().freeze();
-            state.pieces.push_back(joined);
-        }
-        state.waiting += bytes.len();
-        state.pieces.push_back(bytes);
+        self.add(bytes.len());
+        state.push(bytes);
         Self::wake_reader(state);
         Poll::Ready(Ok(()))
+    }
+
+    /// Takes `bytes` before all that waits, whether there is room or not.
+    pub(super) fn put_first(&self, bytes: Bytes) {
+        let mut state = self.state();
+        if state.reader_gone || bytes.is_empty() {
+            return;
+        }
+        self.add(bytes.len());
+        let second = std::mem::replace(&mut state.first, bytes);
+        if !second.is_empty() {
+            state.more().pieces.push_front(second);
+        }
     }
 
     fn wake_reader(mut state: MutexGuard<'_, State>) {
@@ -171,7 +222,7 @@ impl Pipe {
         let mut state = self.state();
         if !state.is_over {
             state.is_over = true;
-            state.ended = Some(how);
+            state.more().ended = Some(how);
         }
         Self::wake_reader(state);
     }
@@ -185,17 +236,22 @@ impl Pipe {
     pub(super) fn leave(&self) {
         let mut state = self.state();
         state.reader_gone = true;
-        state.waiting = 0;
-        let left = (
-            std::mem::take(&mut state.first),
-            std::mem::take(&mut state.pieces),
-            std::mem::take(&mut state.joined),
-            state.reader.take(),
-        );
-        let writers = std::mem::take(&mut state.writers);
+        self.waiting.store(0, Ordering::Release);
+        let (first, reader) = (std::mem::take(&mut state.first), state.reader.take());
+        let more = state.more.take();
         drop(state);
-        drop(left);
-        wake(writers);
+        drop((first, reader));
+        if let Some(more) = more {
+            wake(more.writers);
+        }
+    }
+
+    /// As [`Pipe::leave`], when nobody else has it.
+    pub(super) fn close(&mut self) {
+        let state = self.state.get_mut();
+        if let Some(more) = state.unwrap_or_else(PoisonError::into_inner).more.take() {
+            wake(more.writers);
+        }
     }
 
     /// What can be read now, for whoever reads. It is not told of more until it asks again by [`Pipe::poll_piece`] or
@@ -203,32 +259,19 @@ impl Pipe {
     pub(super) fn pop(&self) -> Option<Bytes> {
         let mut woken = Writers::default();
         let mut state = self.state();
-        let (piece, reader) = (state.pop(&mut woken), state.reader.take());
+        let piece = self.pop_from(&mut state, &mut woken);
+        let reader = state.reader.take();
         drop(state);
         drop(reader);
         wake(woken);
         piece
     }
 
-    /// Everything that was written, as one piece where it was copied.
-    pub(super) fn pop_all(&self) -> Bytes {
-        let first = self.pop().unwrap_or_default();
-        let Some(second) = self.pop() else {
-            return first;
-        };
-        let mut all = BytesMut::from(first);
-        all.extend_from_slice(&second);
-        while let Some(piece) = self.pop() {
-            all.extend_from_slice(&piece);
-        }
-        all.freeze()
-    }
-
     /// What can be read, for a reader of the host's own, who also makes the writer write.
     pub(super) fn poll_piece(&self, cx: &Context<'_>) -> Poll<Bytes> {
         let mut woken = Writers::default();
         let mut state = self.state();
-        let piece = state.pop(&mut woken);
+        let piece = self.pop_from(&mut state, &mut woken);
         // Woken by what is written later, and not by what was written just now.
         state.reader = piece.is_none().then(|| cx.waker().clone());
         drop(state);
@@ -243,10 +286,11 @@ impl Pipe {
         }
         let waker = cx.waker().clone();
         let mut state = self.state();
-        if state.is_over && state.waiting == 0 {
-            return Poll::Ready(state.ended.take().and_then(Result::err).map(Err));
+        if state.is_over && self.is_idle() {
+            let ended = state.more().ended.take();
+            return Poll::Ready(ended.and_then(Result::err).map(Err));
         }
-        if state.waiting > 0 {
+        if !self.is_idle() {
             drop(state);
             // It was written meanwhile.
             waker.wake();
@@ -264,7 +308,7 @@ impl Pipe {
         if !state.is_over {
             return Poll::Pending;
         }
-        Poll::Ready(state.ended.take().unwrap_or(Ok(())))
+        Poll::Ready(state.more().ended.take().unwrap_or(Ok(())))
     }
 
     /// Is woken when something is written or changes.
@@ -319,7 +363,11 @@ mod tests {
 
         assert_eq!(read, ["a", "b", "c", "d"]);
         write("e");
-        assert_eq!(pipe.pop_all(), "e");
+        pipe.put_first(Bytes::from_static(b"before"));
+        assert_eq!(
+            [pipe.pop(), pipe.pop(), pipe.pop()].map(Option::unwrap_or_default),
+            ["before", "e", ""]
+        );
     }
 
     #[test]

@@ -322,15 +322,16 @@ impl Instance {
         // SAFETY: the instance is there, and both places are there until the probe has ended.
         let code = unsafe { (facet.start)(self.raw(), &raw mut raw, failure.0) };
         let mut probing = Probing {
-            task: Task::new(raw, code, self),
+            task: Task::new(raw, code),
             failure,
+            instance: Arc::clone(self),
         };
         Box::pin(async move {
-            let code = std::future::poll_fn(|cx| probing.task.poll(cx)).await;
+            let code = std::future::poll_fn(|cx| probing.poll(cx)).await;
             if code >= 0 {
                 return Ok(());
             }
-            probing.task.instance().note(code);
+            probing.instance.note(code);
             Err(Error::internal(probing.failure.take(code).message))
         })
     }
@@ -370,6 +371,13 @@ unsafe impl Send for Raw {}
 struct Probing {
     task: Task,
     failure: Place,
+    instance: Arc<Instance>,
+}
+
+impl Probing {
+    fn poll(&mut self, cx: &std::task::Context<'_>) -> std::task::Poll<i32> {
+        self.task.poll(cx, &self.instance)
+    }
 }
 
 /// Where a plugin writes why it failed, for longer than a call.

@@ -6,7 +6,6 @@ mod incoming;
 
 pub(super) use asked::headers;
 
-use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker as StdWaker;
@@ -72,6 +71,8 @@ pub(super) struct RequestSide {
     max_body: u64,
     /// Whether the request may be changed.
     is_filtered: bool,
+    /// Whether a filter changed the head.
+    is_changed: AtomicBool,
     over: AtomicBool,
     /// How far the answer is.
     phase: AtomicU8,
@@ -79,9 +80,21 @@ pub(super) struct RequestSide {
     inner: Mutex<Inner>,
 }
 
-struct Inner {
+/// A box, because every request has the room for it.
+#[derive(Default)]
+struct Inner(Option<Box<Rest>>);
+
+impl Inner {
+    fn rest(&mut self) -> &mut Rest {
+        self.0.get_or_insert_default()
+    }
+}
+
+/// What most requests never have.
+#[derive(Default)]
+struct Rest {
     /// As filters changed it; the last one counts, and none goes before the request does.
-    heads: VecDeque<Box<Head>>,
+    heads: Vec<Box<Head>>,
     answer: Option<(StatusCode, Headers)>,
     forwarded: Option<Body>,
     fault: Option<Told>,
@@ -124,15 +137,6 @@ impl RequestSide {
         request: Request,
         is_filtered: bool,
     ) -> Arc<Self> {
-        let inner = Inner {
-            heads: VecDeque::new(),
-            answer: None,
-            forwarded: None,
-            fault: None,
-            gone: None,
-            waiting: Vec::new(),
-            asking: Default::default(),
-        };
         Arc::new(Self {
             cx: cx.clone(),
             host: Arc::clone(host),
@@ -147,10 +151,11 @@ impl RequestSide {
             body_len: request.body.length(),
             max_body: request.max_body,
             is_filtered,
+            is_changed: AtomicBool::new(false),
             over: AtomicBool::new(false),
             phase: AtomicU8::new(Phase::Open as u8),
             incoming: Mutex::new(Incoming::new(request.body)),
-            inner: Mutex::new(inner),
+            inner: Mutex::default(),
         })
     }
 
@@ -210,12 +215,15 @@ impl RequestSide {
             drop(inner);
             return waker.wake();
         }
-        inner.waiting.push(waker);
+        inner.rest().waiting.push(waker);
     }
 
     /// Wakes `waker` no more.
     pub(super) fn leave(&self, waker: &StdWaker) {
-        self.inner().waiting.retain(|other| !other.will_wake(waker));
+        self.inner()
+            .rest()
+            .waiting
+            .retain(|other| !other.will_wake(waker));
     }
 
     /// As [`RequestSide::listen`] for a waker that the plugin made; one of ours belongs to the task.
@@ -236,6 +244,7 @@ impl RequestSide {
             return waker.wake();
         }
         let former = inner
+            .rest()
             .asking
             .get_mut(asking as usize)
             .and_then(|place| place.replace(waker));
@@ -248,23 +257,31 @@ impl RequestSide {
         self.over.store(true, Ordering::Release);
         self.pipe.leave();
         let mut inner = self.inner();
-        let (waiting, asking) = (
-            std::mem::take(&mut inner.waiting),
-            std::mem::take(&mut inner.asking),
-        );
+        let left = inner.0.as_mut().map(|rest| rest.take_wakers());
         drop(inner);
-        for waker in waiting.into_iter().chain(asking.into_iter().flatten()) {
-            waker.wake();
+        if let Some(wakers) = left {
+            wake(wakers);
         }
+    }
+
+    /// Says that the answer begins; false where it has begun before.
+    fn claim(&self) -> bool {
+        let (open, answered) = (Phase::Open as u8, Phase::Answered as u8);
+        self.phase
+            .compare_exchange(open, answered, Ordering::AcqRel, Ordering::Acquire)
+            .is_ok()
     }
 
     fn phase(&self) -> u8 {
         self.phase.load(Ordering::Acquire)
     }
 
-    /// The head of the answer, once.
+    /// The head of the answer, once, where it is not at hand.
     pub(super) fn take_answer(&self) -> Option<(StatusCode, Headers)> {
-        self.inner().answer.take()
+        if !self.is_answered() {
+            return None;
+        }
+        self.inner().rest().answer.take()
     }
 
     /// Whether the answer has begun.
@@ -277,7 +294,7 @@ impl RequestSide {
         if self.phase() != Phase::Forwarded as u8 {
             return None;
         }
-        self.inner().forwarded.take()
+        self.inner().rest().forwarded.take()
     }
 
     /// What went wrong, after a negative code.
@@ -285,7 +302,7 @@ impl RequestSide {
         if code == E_PANIC {
             self.host.library.around.noticed(Notice::Panicked);
         }
-        match self.inner().fault.take() {
+        match self.inner().rest().fault.take() {
             Some(Told::Said(error)) => return error,
             Some(Told::Seen(seen, error)) if seen == code => return error,
             Some(Told::Seen(..)) | None => {}
@@ -297,16 +314,51 @@ impl RequestSide {
     /// The request with all changes; for the next in line.
     pub(super) fn give_back(&self, request: &mut Request) {
         request.body = self.take_body();
-        let inner = self.inner();
-        let head = inner.heads.back().map_or(&self.head, |head| head.as_ref());
+        let head = self.head();
         request.path.clone_from(&head.path);
         request.query.clone_from(&head.query);
         request.headers = head.headers.clone().into();
+    }
+
+    /// The head as it is now; lent as long as the request is held.
+    fn head(&self) -> &Head {
+        if !self.is_changed.load(Ordering::Acquire) {
+            return &self.head;
+        }
+        let mut inner = self.inner();
+        let Some(changed) = inner.rest().heads.last() else {
+            return &self.head;
+        };
+        let changed: *const Head = &raw const **changed;
+        // SAFETY: a box in `heads` stays where it is until the request goes.
+        unsafe { &*changed }
+    }
+}
+
+impl Rest {
+    fn take_wakers(&mut self) -> impl Iterator<Item = StdWaker> + use<> {
+        let (waiting, asking) = (
+            std::mem::take(&mut self.waiting),
+            std::mem::take(&mut self.asking),
+        );
+        waiting.into_iter().chain(asking.into_iter().flatten())
+    }
+}
+
+/// Not under a lock: they may be the plugin's.
+fn wake(wakers: impl Iterator<Item = StdWaker>) {
+    for waker in wakers {
+        waker.wake();
     }
 }
 
 impl Drop for RequestSide {
     fn drop(&mut self) {
+        let inner = self.inner.get_mut();
+        if let Some(rest) = &mut inner.unwrap_or_else(PoisonError::into_inner).0 {
+            wake(rest.take_wakers());
+        }
+        self.pipe.close();
         let left = self.open.close_all();
         if left > 0 {
             self.host.library.around.noticed(Notice::Leaked(left));

@@ -10,6 +10,7 @@ use http::{HeaderName, StatusCode};
 
 use super::asked;
 use super::{Asking, Phase, RequestSide, Told};
+use crate::abi::import::direct::{self, Direct};
 use crate::abi::import::fetch;
 use crate::abi::import::host::line;
 use crate::abi::import::pipe::ReaderGone;
@@ -43,15 +44,26 @@ pub(super) unsafe extern "C" fn head(
         if side.is_over() {
             return E_CANCELLED;
         }
-        let mut inner = side.inner();
-        if side.phase() != Phase::Open as u8 {
-            return E_STATE;
-        }
-        side.phase.store(Phase::Answered as u8, Ordering::Release);
-        inner.answer = Some((status, headers));
-        drop(inner);
-        side.pipe.nudge();
-        OK
+        // Whoever comes first begins the answer; the others are told that it has begun.
+        let mut head = Some((status, headers));
+        let at_hand = direct::with(side, |direct| {
+            let is_first = side.claim();
+            if is_first {
+                direct.head = head.take();
+            }
+            is_first
+        });
+        let is_first = at_hand.unwrap_or_else(|| {
+            let mut inner = side.inner();
+            let is_first = side.claim();
+            if is_first {
+                inner.rest().answer = head.take();
+            }
+            drop(inner);
+            side.pipe.nudge();
+            is_first
+        });
+        if is_first { OK } else { E_STATE }
     })
 }
 
@@ -72,6 +84,18 @@ fn may_write(side: &RequestSide) -> Rc {
     }
 }
 
+/// Writes by `write` what goes straight to who polls. What is in the pipe goes out first.
+fn at_hand(side: &RequestSide, write: impl FnOnce(&mut Direct) -> bool) -> bool {
+    let is_written = direct::with(side, |direct| {
+        let is_written = side.pipe.is_idle() && write(direct);
+        if !is_written {
+            direct.spill(&side.pipe);
+        }
+        is_written
+    });
+    is_written.unwrap_or(false)
+}
+
 fn written(written: Result<(), ReaderGone>) -> Rc {
     written.map_or(E_CANCELLED, |()| OK)
 }
@@ -83,6 +107,9 @@ pub(super) unsafe extern "C" fn write(req: *mut Req, waker: *const Waker, data: 
         let code = may_write(side);
         if code != OK {
             return code;
+        }
+        if at_hand(side, |direct| direct.copy(data)) {
+            return OK;
         }
         let mut poll = |cx: &mut std::task::Context<'_>| {
             Poll::Ready(written(ready!(side.pipe.poll_copy(data, cx))))
@@ -115,6 +142,9 @@ pub(super) unsafe extern "C" fn write_buf(req: *mut Req, waker: *const Waker, bu
             drop(take());
             return OK;
         }
+        if at_hand(side, |direct| direct.take_over(take)) {
+            return OK;
+        }
         let mut poll = |cx: &mut std::task::Context<'_>| {
             Poll::Ready(written(ready!(side.pipe.poll_move(take, cx))))
         };
@@ -134,7 +164,11 @@ pub(super) unsafe extern "C" fn forward(req: *mut Req, fetch: *mut Fetch) -> Rc 
         // SAFETY: as above.
         match unsafe { fetch::take_body(fetch) } {
             Ok(body) => {
-                side.inner().forwarded = Some(body);
+                let mut body = Some(body);
+                direct::with(side, |direct| direct.forwarded = body.take());
+                if body.is_some() {
+                    side.inner().rest().forwarded = body;
+                }
                 side.phase.store(Phase::Forwarded as u8, Ordering::Release);
                 OK
             }
@@ -147,6 +181,7 @@ pub(super) unsafe extern "C" fn flush_poll(req: *mut Req, waker: *const Waker) -
     guarded(|| {
         // SAFETY: the request is held.
         let side = unsafe { RequestSide::of(req) };
+        direct::with(side, |direct| direct.spill(&side.pipe));
         let mut poll = |cx: &mut std::task::Context<'_>| {
             Poll::Ready(written(ready!(side.pipe.poll_empty(cx))))
         };
@@ -164,7 +199,7 @@ pub(super) unsafe extern "C" fn cancel_poll(req: *mut Req, waker: *const Waker) 
                 return Poll::Ready(E_CANCELLED);
             }
             // Out of its place while it is polled: it takes the plugin's waker.
-            let gone = side.inner().gone.take();
+            let gone = side.inner().rest().gone.take();
             let mut gone = gone.unwrap_or_else(|| {
                 let cx = side.cx.clone();
                 Box::pin(async move { cx.host().client_gone().await })
@@ -172,7 +207,7 @@ pub(super) unsafe extern "C" fn cancel_poll(req: *mut Req, waker: *const Waker) 
             if gone.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(E_CANCELLED);
             }
-            let former = side.inner().gone.replace(gone);
+            let former = side.inner().rest().gone.replace(gone);
             drop(former);
             Poll::Pending
         };
@@ -205,7 +240,7 @@ pub(super) unsafe extern "C" fn fail(req: *mut Req, fault: *const Fault) {
         // SAFETY: the request is held, and the fault is there for the call.
         let (side, error) = unsafe { (RequestSide::of(req), fault::read(fault)) };
         if let Some(error) = error {
-            side.inner().fault = Some(Told::Said(error));
+            side.inner().rest().fault = Some(Told::Said(error));
         }
     });
 }

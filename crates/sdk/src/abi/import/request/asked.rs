@@ -1,6 +1,7 @@
 //! What a plugin can ask of a request.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Poll, ready};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -27,20 +28,6 @@ pub(super) unsafe extern "C" fn release(req: *mut Req) {
     });
 }
 
-/// The head as it is now; lent as long as the request is held.
-fn head(side: &RequestSide) -> &Head {
-    if !side.is_filtered {
-        return &side.head;
-    }
-    let inner = side.inner();
-    let Some(changed) = inner.heads.back() else {
-        return &side.head;
-    };
-    let changed: *const Head = &raw const **changed;
-    // SAFETY: a box in `heads` stays where it is until the request goes.
-    unsafe { &*changed }
-}
-
 pub(super) unsafe extern "C" fn info(req: *mut Req, out: *mut ReqInfo) -> Rc {
     guarded(|| {
         // SAFETY: the request is held, and the struct says its size.
@@ -48,7 +35,7 @@ pub(super) unsafe extern "C" fn info(req: *mut Req, out: *mut ReqInfo) -> Rc {
         if (known as usize) < size_of::<ReqInfo>() {
             return E_INVALID;
         }
-        let (head, facts) = (head(side), side.cx.host().facts());
+        let (head, facts) = (side.head(), side.cx.host().facts());
         let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
         let has_query = if head.query.is_some() {
             REQ_HAS_QUERY
@@ -96,7 +83,7 @@ pub(super) unsafe extern "C" fn header(req: *mut Req, name: Str, out: *mut Str) 
         // SAFETY: the request is held, the name is there for the call, and `out` is to be filled.
         unsafe {
             let name = HeaderName::from_bytes(name.bytes()).ok();
-            let value = name.and_then(|name| head(RequestSide::of(req)).headers.get(name));
+            let value = name.and_then(|name| RequestSide::of(req).head().headers.get(name));
             found(out, value.map(|value| Str::of(value.as_bytes())))
         }
     })
@@ -106,7 +93,8 @@ pub(super) unsafe extern "C" fn header_at(req: *mut Req, index: u32, out: *mut H
     guarded(|| {
         // SAFETY: the request is held, and `out` is to be filled.
         unsafe {
-            let header = head(RequestSide::of(req))
+            let header = RequestSide::of(req)
+                .head()
                 .headers
                 .iter()
                 .nth(index as usize);
@@ -157,7 +145,7 @@ pub(super) unsafe extern "C" fn param_at(req: *mut Req, index: u32, out: *mut He
 /// The code of what was read; where it broke off, the plugin may return it as it is.
 fn told(side: &RequestSide, (code, error): Read) -> Rc {
     if let Some(error) = error {
-        side.inner().fault = Some(Told::Seen(code, error));
+        side.inner().rest().fault = Some(Told::Seen(code, error));
     }
     code
 }
@@ -328,7 +316,8 @@ pub(super) unsafe extern "C" fn set_head(
             query: has_query.then(|| query.to_owned()),
             headers: headers.into_map(),
         };
-        side.inner().heads.push_back(Box::new(head));
+        side.inner().rest().heads.push(Box::new(head));
+        side.is_changed.store(true, Ordering::Release);
         OK
     })
 }
