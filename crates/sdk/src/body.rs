@@ -97,6 +97,17 @@ impl Body {
         }
     }
 
+    /// All of it, where it is there.
+    pub(crate) fn take_bytes(&mut self) -> Option<Bytes> {
+        if self.is_stream() {
+            return None;
+        }
+        match std::mem::take(&mut self.inner) {
+            Inner::Full(bytes) => Some(bytes),
+            _ => Some(Bytes::new()),
+        }
+    }
+
     /// Whether there is certainly nothing to read.
     pub fn is_empty(&self) -> bool {
         matches!(self.inner, Inner::Empty)

@@ -102,21 +102,15 @@ impl Response {
 
     /// 200 with a stream of server-sent events.
     pub fn events(stream: crate::BodyStream) -> Self {
-        let headers = Headers::two(
-            (
-                CONTENT_TYPE,
-                HeaderValue::from_static("text/event-stream; charset=utf-8"),
-            ),
-            (
-                CACHE_CONTROL,
-                HeaderValue::from_static("no-cache, no-transform"),
-            ),
+        let mut response = Self::new(
+            "text/event-stream; charset=utf-8",
+            Body::stream(stream, None),
         );
-        Self {
-            status: StatusCode::OK,
-            headers,
-            body: Body::stream(stream, None),
-        }
+        response.headers.insert(
+            CACHE_CONTROL,
+            HeaderValue::from_static("no-cache, no-transform"),
+        );
+        response
     }
 
     /// The media type of the body, lower case, without parameters; empty when there is none.

@@ -9,23 +9,22 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 /// The headers of a request or an answer: a [`HeaderMap`] to all who look at them.
 ///
 /// In a loaded plugin those of a request stay on the host's side until then, so that a plugin that hands a request on as it is
-/// does not pay for carrying its headers there and back; those of most answers are one or two, for which no map is made before
-/// they go onto the wire.
+/// does not pay for carrying its headers there and back; most answers have one, of which no map is made before it goes
+/// onto the wire.
 #[derive(Clone)]
 pub struct Headers(Form);
 
 #[derive(Clone)]
 enum Form {
     Own(HeaderMap),
-    Few(Few),
+    One(One),
     Remote(Remote),
 }
 
-/// Different names.
 #[derive(Clone)]
-struct Few {
-    first: Pair,
-    second: Option<Pair>,
+struct One {
+    name: HeaderName,
+    value: HeaderValue,
     read: Read,
 }
 
@@ -34,8 +33,6 @@ struct Remote {
     headers: Arc<dyn RemoteHeaders>,
     read: Read,
 }
-
-type Pair = (HeaderName, HeaderValue);
 
 /// The map, once somebody has looked. Boxed, because headers are moved more often than read.
 type Read = OnceLock<Box<HeaderMap>>;
@@ -52,34 +49,17 @@ pub(crate) trait RemoteHeaders: Send + Sync {
     fn request(&self) -> usize;
 }
 
-impl Few {
+impl One {
     fn read(&self) -> HeaderMap {
-        self.pairs()
-            .map(|(name, value)| (name.clone(), value.clone()))
-            .collect()
-    }
-
-    fn pairs(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
-        let pairs = std::iter::once(&self.first).chain(&self.second);
-        pairs.map(|(name, value)| (name, value))
+        std::iter::once((self.name.clone(), self.value.clone())).collect()
     }
 }
 
 impl Headers {
-    /// One header.
     pub(crate) fn one(name: HeaderName, value: HeaderValue) -> Self {
-        Self(Form::Few(Few {
-            first: (name, value),
-            second: None,
-            read: Read::new(),
-        }))
-    }
-
-    /// Two headers, which differ.
-    pub(crate) fn two(first: Pair, second: Pair) -> Self {
-        Self(Form::Few(Few {
-            first,
-            second: Some(second),
+        Self(Form::One(One {
+            name,
+            value,
             read: Read::new(),
         }))
     }
@@ -95,7 +75,7 @@ impl Headers {
     pub(crate) fn untouched(&self) -> Option<usize> {
         match &self.0 {
             Form::Remote(remote) => Some(remote.headers.request()),
-            Form::Own(_) | Form::Few(_) => None,
+            Form::Own(_) | Form::One(_) => None,
         }
     }
 
@@ -103,10 +83,7 @@ impl Headers {
     pub fn value(&self, name: &str) -> Option<&[u8]> {
         match &self.0 {
             Form::Remote(remote) => remote.headers.value(name),
-            Form::Few(few) => {
-                let found = few.pairs().find(|(other, _)| other.as_str() == name);
-                found.map(|(_, value)| value.as_bytes())
-            }
+            Form::One(one) => (one.name.as_str() == name).then(|| one.value.as_bytes()),
             Form::Own(map) => map.get(name).map(HeaderValue::as_bytes),
         }
     }
@@ -115,7 +92,7 @@ impl Headers {
     pub fn into_map(self) -> HeaderMap {
         match self.0 {
             Form::Own(map) => map,
-            Form::Few(mut few) => few.read.take().map_or_else(|| few.read(), |read| *read),
+            Form::One(mut one) => one.read.take().map_or_else(|| one.read(), |read| *read),
             Form::Remote(mut remote) => remote
                 .read
                 .take()
@@ -123,19 +100,11 @@ impl Headers {
         }
     }
 
-    /// How many there are.
-    pub(crate) fn count(&self) -> usize {
+    /// The only one, of which no map was made.
+    pub(crate) fn only(&self) -> Option<(&HeaderName, &HeaderValue)> {
         match &self.0 {
-            Form::Few(few) => 1 + usize::from(few.second.is_some()),
-            Form::Own(_) | Form::Remote(_) => self.len(),
-        }
-    }
-
-    /// Shows each of them to `look`, without making a map of few.
-    pub(crate) fn each(&self, look: impl FnMut((&HeaderName, &HeaderValue))) {
-        match &self.0 {
-            Form::Few(few) => few.pairs().for_each(look),
-            Form::Own(_) | Form::Remote(_) => self.iter().for_each(look),
+            Form::One(one) => Some((&one.name, &one.value)),
+            Form::Own(_) | Form::Remote(_) => None,
         }
     }
 }
@@ -152,7 +121,7 @@ impl Deref for Headers {
     fn deref(&self) -> &HeaderMap {
         match &self.0 {
             Form::Own(map) => map,
-            Form::Few(few) => few.read.get_or_init(|| Box::new(few.read())),
+            Form::One(one) => one.read.get_or_init(|| Box::new(one.read())),
             Form::Remote(remote) => remote.read.get_or_init(|| Box::new(remote.headers.read())),
         }
     }
@@ -166,7 +135,7 @@ impl DerefMut for Headers {
         }
         match &mut self.0 {
             Form::Own(map) => map,
-            Form::Few(_) | Form::Remote(_) => unreachable!("it is a map by now"),
+            Form::One(_) | Form::Remote(_) => unreachable!("it is a map by now"),
         }
     }
 }
@@ -229,22 +198,18 @@ mod tests {
     }
 
     #[test]
-    fn a_few_are_what_a_map_of_them_would_be() {
-        let pair = |name: HeaderName| (name, HeaderValue::from_static("a"));
-        let two = Headers::two(pair(http::header::ACCEPT), pair(http::header::AGE));
-
-        let mut seen = Vec::new();
-        two.each(|(name, _)| seen.push(name.clone()));
-        assert_eq!(seen, [http::header::ACCEPT, http::header::AGE]);
-        assert_eq!(
-            (two.count(), two.len(), two.value("age")),
-            (2, 2, Some(b"a".as_slice()))
-        );
-        assert_eq!(two.clone().into_map(), *two);
-
+    fn one_is_what_a_map_of_it_would_be() {
         let mut one = Headers::one(http::header::AGE, HeaderValue::from_static("1"));
+        assert_eq!(one.only().unwrap().0, http::header::AGE);
+        assert_eq!((one.len(), one.value("age")), (1, Some(b"1".as_slice())));
+        assert_eq!(one.value("accept"), None);
+        assert_eq!(one.clone().into_map(), *one);
+
         one.insert(http::header::AGE, HeaderValue::from_static("2"));
-        assert_eq!((one.count(), one.value("age")), (1, Some(b"2".as_slice())));
+        assert_eq!(
+            (one.only(), one.value("age")),
+            (None, Some(b"2".as_slice()))
+        );
         assert_eq!(one.into_map().len(), 1);
     }
 }

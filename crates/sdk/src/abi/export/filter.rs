@@ -99,7 +99,7 @@ unsafe extern "C" fn begin(instance: *mut Instance, req: *mut Req, out: *mut Raw
 async fn look(mut pass: Box<dyn Pass>, remote: Arc<RemoteRequest>) -> (Box<dyn Pass>, Rc) {
     let mut request = remote.request();
     let code = match pass.request(&mut request).await {
-        Ok(Some(answer)) => response::respond(&remote, answer).await,
+        Ok(Some(mut answer)) => response::respond(&remote, &mut answer).await,
         Ok(None) => bring_back(&remote, request)
             .await
             .unwrap_or_else(|error| remote.fail(&error)),

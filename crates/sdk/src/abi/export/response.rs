@@ -28,19 +28,25 @@ const FEW: usize = 16;
 /// Runs a handler and sends what it answers; the code is the task's.
 pub(super) async fn serve(handler: Arc<dyn Handler>, request: Arc<RemoteRequest>) -> Rc {
     let cx = Context::new(Arc::clone(&request) as Arc<dyn Host>);
-    match handler.handle(&cx, request.request()).await {
+    match &mut handler.handle(&cx, request.request()).await {
         Ok(response) => respond(&request, response).await,
-        Err(error) => request.fail(&error),
+        Err(error) => request.fail(error),
     }
 }
 
-/// Sends a whole answer.
-pub(super) async fn respond(request: &RemoteRequest, response: Response) -> Rc {
-    let code = head(request, &response);
+/// Sends a whole answer; what is left of it is of no use. By reference, since answers are large to move.
+pub(super) async fn respond(request: &RemoteRequest, response: &mut Response) -> Rc {
+    let code = head(request, response);
     if code != OK {
         return code;
     }
-    let mut body = match response.body.into_fetched() {
+    if let Some(mut piece) = response.body.take_bytes() {
+        if piece.is_empty() {
+            return OK;
+        }
+        return poll_fn(|cx| write(request, &mut piece, cx)).await;
+    }
+    let mut body = match std::mem::take(&mut response.body).into_fetched() {
         Ok(fetched) => {
             let forward = request.host.tables.request.resp_forward;
             // SAFETY: the request is held; the exchange is moved with all that it has left.
@@ -146,19 +152,19 @@ fn head(request: &RemoteRequest, response: &Response) -> Rc {
             )
         }
     };
-    let count = response.headers.count();
+    if let Some(only) = response.headers.only() {
+        return send(&[lend(only)]);
+    }
+    let count = response.headers.len();
     let mut few = [Header {
         name: Str::EMPTY,
         value: Str::EMPTY,
     }; FEW];
     match few.get_mut(..count) {
         Some(few) => {
-            let mut places = few.iter_mut();
-            response.headers.each(|header| {
-                if let Some(place) = places.next() {
-                    *place = lend(header);
-                }
-            });
+            for (place, header) in few.iter_mut().zip(response.headers.iter()) {
+                *place = lend(header);
+            }
             send(few)
         }
         None => send(&response.headers.iter().map(lend).collect::<Vec<_>>()),

@@ -1,6 +1,6 @@
 //! What a plugin answers while its task is polled goes straight to who polls it: both are one thread, and no lock is needed.
 
-use std::cell::Cell;
+use std::cell::{Cell, UnsafeCell};
 use std::marker::PhantomData;
 
 use bytes::{Bytes, BytesMut};
@@ -20,28 +20,28 @@ pub(super) struct Direct {
     joined: BytesMut,
 }
 
-/// Whose task this thread polls now.
-#[derive(Clone, Copy)]
-struct Polled {
-    request: *const RequestSide,
-    direct: *mut Direct,
-}
-
-impl Polled {
-    const NOBODY: Self = Self {
-        request: std::ptr::null(),
-        direct: std::ptr::null_mut(),
-    };
-}
-
 thread_local! {
-    static POLLED: Cell<Polled> = const { Cell::new(Polled::NOBODY) };
+    /// Whose task this thread polls now.
+    static POLLED: Cell<*const RequestSide> = const { Cell::new(std::ptr::null()) };
 }
 
 /// While it is there, this thread polls the task of a request.
 pub(super) struct Polling<'a> {
-    former: Polled,
-    _direct: PhantomData<&'a mut Direct>,
+    former: *const RequestSide,
+    _request: PhantomData<&'a RequestSide>,
+}
+
+impl<'a> Polling<'a> {
+    /// Until it is dropped, what is answered to `request` on this thread is at hand.
+    ///
+    /// # Safety
+    /// Nobody else polls the task of `request` or reads its answer meanwhile.
+    pub(super) unsafe fn begin(request: &'a RequestSide) -> Self {
+        Self {
+            former: POLLED.replace(request),
+            _request: PhantomData,
+        }
+    }
 }
 
 impl Drop for Polling<'_> {
@@ -50,19 +50,25 @@ impl Drop for Polling<'_> {
     }
 }
 
-impl Direct {
-    /// Until the result is dropped, what is answered to `request` on this thread goes here.
-    pub(super) fn during<'a>(&'a mut self, request: &'a RequestSide) -> Polling<'a> {
-        let polled = Polled {
-            request: std::ptr::from_ref(request),
-            direct: std::ptr::from_mut(self),
-        };
-        Polling {
-            former: POLLED.replace(polled),
-            _direct: PhantomData,
-        }
-    }
+/// What is at hand of a request's answer. Who polls its task has it, and nobody else.
+#[derive(Default)]
+pub(super) struct AtHand(UnsafeCell<Direct>);
 
+// SAFETY: who polls the task has it, on one thread at a time.
+unsafe impl Sync for AtHand {}
+
+impl AtHand {
+    /// Runs `work`, which calls nothing of a plugin's, with it.
+    ///
+    /// # Safety
+    /// Who calls polls the task of the request, and does so from one place at a time.
+    pub(super) unsafe fn with<T>(&self, work: impl FnOnce(&mut Direct) -> T) -> T {
+        // SAFETY: the caller vouches for it, and no `work` calls another.
+        work(unsafe { &mut *self.0.get() })
+    }
+}
+
+impl Direct {
     /// Takes a copy of `bytes`, or, where that would be too much, nothing.
     pub(super) fn copy(&mut self, bytes: &[u8]) -> bool {
         if self.first.is_empty() && self.joined.is_empty() {
@@ -107,10 +113,9 @@ impl Direct {
 
 /// Runs `work`, which calls nothing of a plugin's, with where the answer to `request` goes, if its task is polled by this thread.
 pub(super) fn with<T>(request: &RequestSide, work: impl FnOnce(&mut Direct) -> T) -> Option<T> {
-    let polled = POLLED.get();
-    if !std::ptr::eq(polled.request, request) {
+    if !std::ptr::eq(POLLED.get(), request) {
         return None;
     }
-    // SAFETY: who polls has lent it until the poll is over, and no other `with` is under way on this thread.
-    Some(work(unsafe { &mut *polled.direct }))
+    // SAFETY: this thread polls it, and is inside of that poll.
+    Some(unsafe { request.at_hand.with(work) })
 }

@@ -11,7 +11,7 @@ use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
 
 use super::blocking;
-use super::direct::Direct;
+use super::direct::{Direct, Polling};
 use super::plugin::{Instance, Notice};
 use super::request::RequestSide;
 use crate::abi::raw::{E_INVALID, OK, PENDING, Rc, Task as RawTask};
@@ -156,7 +156,6 @@ impl Drop for Ending {
 /// A request under way in a plugin. The task goes first: it may still use what it has open.
 pub(super) struct Running<'a> {
     task: Task,
-    direct: Direct,
     request: Ending,
     whose: Whose<'a>,
 }
@@ -165,9 +164,9 @@ impl<'a> Running<'a> {
     /// Begins with `request`.
     fn begin(instance: &'a Arc<Instance>, request: Arc<RequestSide>) -> Self {
         let mut raw = RawTask::NONE;
-        let mut direct = Direct::default();
         let handle = instance.library().vtable.handle;
-        let polling = direct.during(&request);
+        // SAFETY: it is ours, and has just begun.
+        let polling = unsafe { Polling::begin(&request) };
         // SAFETY: the instance is there, the request is held, and the place is ours.
         let code = handle.map_or(raw::E_UNSUPPORTED, |handle| unsafe {
             handle(instance.raw(), request.raw(), &raw mut raw)
@@ -175,7 +174,6 @@ impl<'a> Running<'a> {
         drop(polling);
         Self {
             task: Task::new(raw, code),
-            direct,
             request: Ending(request),
             whose: Whose::Lent(instance),
         }
@@ -185,15 +183,20 @@ impl<'a> Running<'a> {
     pub(super) fn of(task: Task, request: Arc<RequestSide>, instance: &'a Arc<Instance>) -> Self {
         Self {
             task,
-            direct: Direct::default(),
             request: Ending(request),
             whose: Whose::Lent(instance),
         }
     }
 
     fn poll(&mut self, cx: &TaskContext<'_>) -> Poll<Rc> {
-        let _polling = self.direct.during(&self.request.0);
+        // SAFETY: it is ours, and `&mut self` says that nobody else is at it.
+        let _polling = unsafe { Polling::begin(&self.request.0) };
         self.task.poll(cx, self.whose.instance())
+    }
+
+    fn at_hand<T>(&mut self, work: impl FnOnce(&mut Direct) -> T) -> T {
+        // SAFETY: as in `poll`.
+        unsafe { self.request.0.at_hand.with(work) }
     }
 
     /// Whether the answer has begun.
@@ -227,8 +230,9 @@ impl<'a> Running<'a> {
 
     /// The answer, once it has begun; `code` where the task has ended.
     pub(super) fn into_answer(mut self, code: Option<Rc>) -> Result<Response, Error> {
+        let head = self.at_hand(|direct| direct.head.take());
         let request = &self.request.0;
-        let head = self.direct.head.take().or_else(|| request.take_answer());
+        let head = head.or_else(|| request.take_answer());
         let Some((status, headers)) = head else {
             return Err(match code {
                 Some(code) if code < 0 => request.error(code),
@@ -268,14 +272,14 @@ impl<'a> Running<'a> {
     }
 
     fn take_forwarded(&mut self) -> Option<Body> {
-        let forwarded = self.direct.forwarded.take();
+        let forwarded = self.at_hand(|direct| direct.forwarded.take());
         forwarded.or_else(|| self.request.0.take_forwarded())
     }
 
     /// What can be read now.
     fn written(&mut self) -> Option<Bytes> {
+        let at_hand = self.at_hand(Direct::pop);
         let pipe = &self.request.0.pipe;
-        let at_hand = self.direct.pop();
         at_hand.or_else(|| (!pipe.is_idle()).then(|| pipe.pop()).flatten())
     }
 
@@ -283,7 +287,6 @@ impl<'a> Running<'a> {
     fn kept(self) -> Running<'static> {
         Running {
             task: self.task,
-            direct: self.direct,
             request: self.request,
             whose: Whose::Kept(Arc::clone(self.whose.instance())),
         }

@@ -13,6 +13,7 @@ use std::task::Waker as StdWaker;
 use http::{HeaderMap, Method, StatusCode};
 
 use self::incoming::Incoming;
+use super::direct::AtHand;
 use super::handles::Handles;
 use super::host::HostSide;
 use super::pipe::Pipe;
@@ -63,6 +64,7 @@ pub(super) struct RequestSide {
     /// Its instance may be gone while somebody holds the request, and is not kept: work in the background that holds a request
     /// would hold up its own end.
     pub(super) host: Arc<HostSide>,
+    pub(super) at_hand: AtHand,
     pub(super) pipe: Pipe,
     pub(super) open: Handles,
     method: Method,
@@ -140,6 +142,7 @@ impl RequestSide {
         Arc::new(Self {
             cx: cx.clone(),
             host: Arc::clone(host),
+            at_hand: AtHand::default(),
             pipe: Pipe::default(),
             open: Handles::default(),
             method: request.method,

@@ -246,19 +246,11 @@ pub(in crate::abi::import) unsafe fn headers(
         let name = HeaderName::from_bytes(name).ok()?;
         Some(((!is_dropped(&name)).then_some(name), value_of(value)?))
     };
-    // Most answers have one or two.
-    match count {
-        1 => match pair(0)? {
-            (Some(name), value) => return Some(Headers::one(name, value)),
-            (None, _) => return Some(Headers::default()),
-        },
-        2 => match (pair(0)?, pair(1)?) {
-            ((Some(first), one), (Some(second), other)) if first != second => {
-                return Some(Headers::two((first, one), (second, other)));
-            }
-            _ => {}
-        },
-        _ => {}
+    if count == 1 {
+        return Some(match pair(0)? {
+            (Some(name), value) => Headers::one(name, value),
+            (None, _) => Headers::default(),
+        });
     }
     let mut map = HeaderMap::with_capacity(count);
     for index in 0..count {
