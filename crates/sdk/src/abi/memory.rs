@@ -67,7 +67,11 @@ impl Str {
     /// As [`Str::bytes`].
     pub(super) unsafe fn to_text(self) -> String {
         // SAFETY: passed on to the caller.
-        String::from_utf8_lossy(unsafe { self.bytes() }).into_owned()
+        let bytes = unsafe { self.bytes() };
+        match std::str::from_utf8(bytes) {
+            Ok(text) => text.to_owned(),
+            Err(_) => String::from_utf8_lossy(bytes).into_owned(),
+        }
     }
 }
 

@@ -75,7 +75,6 @@ unsafe extern "C" fn begin(instance: *mut Instance, req: *mut Req, out: *mut Raw
         let Some(request) = (unsafe { RemoteRequest::new(req, &made.host) }) else {
             return E_INVALID;
         };
-        let request = Arc::new(request);
         let cx = Context::new(Arc::clone(&request) as Arc<dyn Host>);
         let pass = filter.begin(&cx);
         let looking = look(pass, Arc::clone(&request));

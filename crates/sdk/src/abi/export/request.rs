@@ -25,7 +25,8 @@ pub(super) struct RemoteRequest {
     pub(super) req: *mut Req,
     pub(super) host: Arc<RemoteHost>,
     info: ReqInfo,
-    facts: OnceLock<Facts>,
+    /// Boxed, because few ask for them.
+    facts: OnceLock<Box<Facts>>,
 }
 
 // SAFETY: the contract lets any thread use a request that is held.
@@ -66,18 +67,22 @@ impl RemoteRequest {
     ///
     /// # Safety
     /// `req` is there for the call.
-    pub(super) unsafe fn new(req: *mut Req, host: &Arc<RemoteHost>) -> Option<Self> {
+    pub(super) unsafe fn new(req: *mut Req, host: &Arc<RemoteHost>) -> Option<Arc<Self>> {
         let api = host.tables.request;
         // SAFETY: the caller vouches for it.
         unsafe { (api.retain)(req) };
-        let mut held = Self {
+        let held = Arc::new(Self {
             req,
             host: Arc::clone(host),
             info: NO_INFO,
             facts: OnceLock::new(),
-        };
+        });
+        // In its place: the struct is large to move.
+        let place = Arc::as_ptr(&held).cast_mut();
+        // SAFETY: nobody else has it yet.
+        let info = unsafe { &raw mut (*place).info };
         // SAFETY: the struct says its size.
-        let code = unsafe { (api.info)(req, &raw mut held.info) };
+        let code = unsafe { (api.info)(req, info) };
         (code == OK).then_some(held)
     }
 
@@ -204,7 +209,7 @@ impl Host for RemoteRequest {
         self.facts.get_or_init(|| {
             // SAFETY: texts of a request live as long as it is held.
             let text = |part: Str| unsafe { part.to_text() }.into();
-            Facts {
+            Box::new(Facts {
                 request_id: text(self.info.request_id),
                 route: text(self.info.route),
                 client: Client {
@@ -213,7 +218,7 @@ impl Host for RemoteRequest {
                 },
                 params: self.params(),
                 stream: self.info.flags & REQ_STREAM != 0,
-            }
+            })
         })
     }
 

@@ -26,7 +26,7 @@ const MAX_JOINED: u32 = 64;
 const FEW: usize = 16;
 
 /// Runs a handler and sends what it answers; the code is the task's.
-pub(super) async fn serve(handler: Arc<dyn Handler>, request: Arc<RemoteRequest>) -> Rc {
+pub(super) async fn serve(handler: &'static dyn Handler, request: Arc<RemoteRequest>) -> Rc {
     let cx = Context::new(Arc::clone(&request) as Arc<dyn Host>);
     match &mut handler.handle(&cx, request.request()).await {
         Ok(response) => respond(&request, response).await,
@@ -46,21 +46,21 @@ pub(super) async fn respond(request: &RemoteRequest, response: &mut Response) ->
         }
         return poll_fn(|cx| write(request, &mut piece, cx)).await;
     }
-    let mut body = match std::mem::take(&mut response.body).into_fetched() {
+    match std::mem::take(&mut response.body).into_fetched() {
         Ok(fetched) => {
             let forward = request.host.tables.request.resp_forward;
             // SAFETY: the request is held; the exchange is moved with all that it has left.
-            return fetched.forward(|fetch| unsafe { forward(request.req, fetch) });
+            fetched.forward(|fetch| unsafe { forward(request.req, fetch) })
         }
-        Err(body) => body,
-    };
-    stream(request, &mut body).await
+        // Boxed, so that other requests do not carry the room for it.
+        Err(body) => Box::pin(stream(request, body)).await,
+    }
 }
 
-async fn stream(request: &RemoteRequest, body: &mut Body) -> Rc {
+async fn stream(request: &RemoteRequest, mut body: Body) -> Rc {
     let mut joined = BytesMut::new();
     loop {
-        let (mut piece, end) = match poll_fn(|cx| ready_pieces(body, &mut joined, cx)).await {
+        let (mut piece, end) = match poll_fn(|cx| ready_pieces(&mut body, &mut joined, cx)).await {
             Joined::More(piece) => (piece, None),
             Joined::Last(piece, end) => (piece, Some(end)),
         };

@@ -139,7 +139,8 @@ impl RequestSide {
         request: Request,
         is_filtered: bool,
     ) -> Arc<Self> {
-        Arc::new(Self {
+        let place = Arc::new_uninit();
+        let side = Self {
             cx: cx.clone(),
             host: Arc::clone(host),
             at_hand: AtHand::default(),
@@ -159,7 +160,13 @@ impl RequestSide {
             phase: AtomicU8::new(Phase::Open as u8),
             incoming: Mutex::new(Incoming::new(request.body)),
             inner: Mutex::default(),
-        })
+        };
+        // In its place: it is large to move.
+        let room: *mut std::mem::MaybeUninit<Self> = Arc::as_ptr(&place).cast_mut();
+        // SAFETY: nobody else has it yet.
+        unsafe { (*room).write(side) };
+        // SAFETY: it is filled.
+        unsafe { place.assume_init() }
     }
 
     /// What the plugin is given; it is held by whoever gives it.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Poll, ready};
 
+use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::incoming::Read;
@@ -243,7 +244,7 @@ pub(in crate::abi::import) unsafe fn headers(
             let header = *headers.add(index);
             (header.name.bytes(), header.value.bytes())
         };
-        let name = HeaderName::from_bytes(name).ok()?;
+        let name = name_of(name)?;
         Some(((!is_dropped(&name)).then_some(name), value_of(value)?))
     };
     if count == 1 {
@@ -261,18 +262,26 @@ pub(in crate::abi::import) unsafe fn headers(
     Some(map.into())
 }
 
+/// A header's name; the commonest needs no search.
+fn name_of(name: &[u8]) -> Option<HeaderName> {
+    if name == CONTENT_TYPE.as_str().as_bytes() {
+        return Some(CONTENT_TYPE);
+    }
+    HeaderName::from_bytes(name).ok()
+}
+
 /// A header's value; the commonest ones need no memory.
 fn value_of(value: &[u8]) -> Option<HeaderValue> {
-    const COMMON: [&str; 4] = [
-        "application/json",
-        "text/event-stream",
-        "text/event-stream; charset=utf-8",
-        "no-cache, no-transform",
+    static COMMON: [HeaderValue; 4] = [
+        HeaderValue::from_static("application/json"),
+        HeaderValue::from_static("text/event-stream"),
+        HeaderValue::from_static("text/event-stream; charset=utf-8"),
+        HeaderValue::from_static("no-cache, no-transform"),
     ];
-    match COMMON.iter().find(|common| common.as_bytes() == value) {
-        Some(common) => Some(HeaderValue::from_static(common)),
-        None => HeaderValue::from_bytes(value).ok(),
-    }
+    let common = COMMON.iter().find(|common| common.as_bytes() == value);
+    common
+        .cloned()
+        .or_else(|| HeaderValue::from_bytes(value).ok())
 }
 
 pub(super) unsafe extern "C" fn set_head(
