@@ -103,7 +103,7 @@ struct Made {
 }
 
 enum Form {
-    Handler(Box<dyn Handler>),
+    Handler(Arc<dyn Handler>),
     Filter(Arc<dyn Filter>),
 }
 
@@ -159,7 +159,7 @@ unsafe fn make<E: Export>(
     log::attach(&remote);
     let shared = Arc::clone(&remote) as Arc<dyn PluginHost>;
     let form = match kind {
-        0 => Form::Handler(E::plugin().build(&shared, &options)?),
+        0 => Form::Handler(E::plugin().build(&shared, &options)?.into()),
         1 => Form::Filter(E::plugin().build_filter(&shared, &options)?.into()),
         _ => return Err(BuildError::new("", "it cannot be used like this")),
     };
@@ -192,25 +192,16 @@ unsafe extern "C" fn handle(instance: *mut Instance, req: *mut Req, out: *mut Ta
         let Form::Handler(handler) = &made.form else {
             return E_UNSUPPORTED;
         };
-        // SAFETY: the request is there for the call.
-        let Some(remote) = (unsafe { RemoteRequest::new(req, &made.host) }) else {
+        // SAFETY: the host keeps the request and the instance until the task is dropped.
+        let Some(lent) = (unsafe { RemoteRequest::lent(req, &made.host) }) else {
             return E_INVALID;
         };
-        // SAFETY: the host drops all tasks before it destroys the instance, so it is there for this one.
-        let handler = unsafe { lasting(handler.as_ref()) };
+        // SAFETY: as above.
+        let serving = unsafe { response::serve(handler.as_ref(), lent) };
         // SAFETY: `out` is the host's, to be filled.
-        unsafe { out.write(task::of(response::serve(handler, remote))) };
+        unsafe { out.write(task::of(serving)) };
         OK
     })
-}
-
-/// A handler for as long as its tasks are there.
-///
-/// # Safety
-/// Its instance is destroyed after what uses the result.
-unsafe fn lasting(handler: &dyn Handler) -> &'static dyn Handler {
-    // SAFETY: the caller vouches for it.
-    unsafe { &*std::ptr::from_ref(handler) }
 }
 
 unsafe extern "C" fn drain(instance: *mut Instance) {
@@ -267,8 +258,10 @@ unsafe extern "C" fn start_probe(
         // SAFETY: the host passes an instance that it has not destroyed.
         let made = unsafe { Made::of(instance) };
         let probe: crate::BoxFuture<'static, Result<(), crate::Error>> = match &made.form {
-            // SAFETY: as in `handle`.
-            Form::Handler(handler) => unsafe { lasting(handler.as_ref()) }.probe(),
+            Form::Handler(handler) => {
+                let handler = Arc::clone(handler);
+                Box::pin(async move { handler.probe().await })
+            }
             Form::Filter(filter) => {
                 let filter = Arc::clone(filter);
                 Box::pin(async move { filter.probe().await })

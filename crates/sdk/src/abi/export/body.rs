@@ -43,7 +43,7 @@ impl Stream for RequestBody {
         if self.over {
             return Poll::Ready(None);
         }
-        let (api, req) = (self.request.host.tables.request, self.request.req);
+        let (api, req) = (self.request.host().tables.request, self.request.req);
         let (lent, mut piece) = (waker::lend(cx.waker()), Str::EMPTY);
         // SAFETY: the request is held, the waker is there for the call, and `piece` is ours.
         let code = unsafe { (api.body_poll)(req, &raw const lent, &raw mut piece) };

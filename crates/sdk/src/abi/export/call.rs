@@ -46,7 +46,7 @@ impl Calling {
     }
 
     fn open(inside: &RemoteRequest, operation: i32, json: &str) -> Result<Self, Error> {
-        let (host, req) = (&inside.host, inside.req);
+        let (host, req) = (inside.host(), inside.req);
         let Some(api) = host.tables.call else {
             return Err(fault::of_code(E_UNSUPPORTED));
         };

@@ -2,14 +2,13 @@
 
 use std::ffi::c_void;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 
 use aurora_openai::chat::Usage;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 
-use super::request::{RemoteRequest, header_map};
+use super::request::{Borrowed, Lent, RemoteRequest, header_map};
 use super::{Form, Made, response};
 use crate::abi::memory::{guard, guarded, size};
 use crate::abi::raw::{
@@ -17,7 +16,7 @@ use crate::abi::raw::{
     Pass as RawPass, PassVtable, Rc, Req, Str, Waker,
 };
 use crate::abi::waker;
-use crate::{Body, BoxFuture, Context, End, Error, Event, Follows, Host, Pass, Request};
+use crate::{Body, BoxFuture, End, Error, Event, Follows, Pass, Request};
 
 /// The facet of every filter.
 pub(super) static FACET: FilterFacet = FilterFacet {
@@ -41,10 +40,11 @@ static PASS: PassVtable = PassVtable {
 
 /// One request in the filter. While it looks at the request, the pass is inside of that work.
 struct Passing {
-    request: Arc<RemoteRequest>,
     follows: Follows,
     pass: Option<Box<dyn Pass>>,
     looking: Option<BoxFuture<'static, (Box<dyn Pass>, Rc)>>,
+    /// The last to go: the others use it.
+    request: Lent,
 }
 
 unsafe extern "C" fn follows(instance: *mut Instance) -> u32 {
@@ -71,18 +71,18 @@ unsafe extern "C" fn begin(instance: *mut Instance, req: *mut Req, out: *mut Raw
         let Form::Filter(filter) = &made.form else {
             return E_UNSUPPORTED;
         };
-        // SAFETY: the request is there for the call.
-        let Some(request) = (unsafe { RemoteRequest::new(req, &made.host) }) else {
+        // SAFETY: the host keeps the request and the instance until the pass is dropped.
+        let Some(request) = (unsafe { RemoteRequest::lent(req, &made.host) }) else {
             return E_INVALID;
         };
-        let cx = Context::new(Arc::clone(&request) as Arc<dyn Host>);
-        let pass = filter.begin(&cx);
-        let looking = look(pass, Arc::clone(&request));
+        // SAFETY: the work goes before the request.
+        let borrowed = unsafe { request.borrow() };
+        let pass = filter.begin(&borrowed.context());
         let passing = Passing {
-            request,
             follows: filter.follows(),
             pass: None,
-            looking: Some(Box::pin(looking)),
+            looking: Some(Box::pin(look(pass, borrowed))),
+            request,
         };
         let begun = RawPass {
             data: Box::into_raw(Box::new(passing)).cast(),
@@ -95,7 +95,7 @@ unsafe extern "C" fn begin(instance: *mut Instance, req: *mut Req, out: *mut Raw
 }
 
 /// Shows the request to the filter, and brings back what it changed or answered.
-async fn look(mut pass: Box<dyn Pass>, remote: Arc<RemoteRequest>) -> (Box<dyn Pass>, Rc) {
+async fn look(mut pass: Box<dyn Pass>, remote: Borrowed) -> (Box<dyn Pass>, Rc) {
     let mut request = remote.request();
     let code = match pass.request(&mut request).await {
         Ok(Some(mut answer)) => response::respond(&remote, &mut answer).await,
@@ -108,7 +108,7 @@ async fn look(mut pass: Box<dyn Pass>, remote: Arc<RemoteRequest>) -> (Box<dyn P
 }
 
 async fn bring_back(remote: &RemoteRequest, mut request: Request) -> Result<Rc, Error> {
-    let api = remote.host.tables.request;
+    let api = remote.host().tables.request;
     if !remote.is_head_of(&request) {
         let lend = |(name, value): (&http::HeaderName, &http::HeaderValue)| Header {
             name: Str::text(name.as_str()),

@@ -1,5 +1,9 @@
 //! A request that lives on the host's side.
 
+use std::mem::ManuallyDrop;
+use std::ops::Deref;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context as TaskContext, Poll};
 
@@ -16,14 +20,18 @@ use crate::abi::raw::{Header, OK, PENDING, REQ_HAS_QUERY, REQ_STREAM, Rc, Req, R
 use crate::abi::{fault, numbers, waker};
 use crate::headers::RemoteHeaders;
 use crate::{
-    Body, BoxFuture, ChatStream, Client, Error, Facts, Headers, Host, Level, Operation, Params,
-    PluginHost, Request, Response, State, UpstreamRequest,
+    Body, BoxFuture, ChatStream, Client, Context, Error, Facts, Headers, Host, Level, Operation,
+    Params, PluginHost, Request, Response, State, UpstreamRequest,
 };
 
-/// A request, held. All its functions may be called from any thread.
+/// A request. All its functions may be called from any thread.
+///
+/// The host keeps it, and the instance, for as long as the task that is made for it; who has it beyond that holds both. Most
+/// requests go with their task and never need to be held.
 pub(super) struct RemoteRequest {
     pub(super) req: *mut Req,
-    pub(super) host: Arc<RemoteHost>,
+    host: NonNull<RemoteHost>,
+    is_held: AtomicBool,
     info: ReqInfo,
     /// Boxed, because few ask for them.
     facts: OnceLock<Box<Facts>>,
@@ -36,8 +44,89 @@ unsafe impl Sync for RemoteRequest {}
 
 impl Drop for RemoteRequest {
     fn drop(&mut self) {
-        // SAFETY: it was held once, by `new`.
-        unsafe { (self.host.tables.request.release)(self.req) };
+        if !*self.is_held.get_mut() {
+            return;
+        }
+        // SAFETY: it was held once, by `hold_on`.
+        unsafe { (self.host().tables.request.release)(self.req) };
+        // SAFETY: as above.
+        unsafe { Arc::decrement_strong_count(self.host.as_ptr()) };
+    }
+}
+
+/// A request as its task has it.
+pub(super) struct Lent(Arc<RemoteRequest>);
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        // Nobody can take it from where it is not.
+        if Arc::strong_count(&self.0) > 1 {
+            self.0.hold_on();
+        }
+    }
+}
+
+impl Deref for Lent {
+    type Target = RemoteRequest;
+
+    fn deref(&self) -> &RemoteRequest {
+        &self.0
+    }
+}
+
+/// A request that its [`Lent`] keeps.
+pub(super) struct Borrowed(ManuallyDrop<Arc<RemoteRequest>>);
+
+impl Deref for Borrowed {
+    type Target = RemoteRequest;
+
+    fn deref(&self) -> &RemoteRequest {
+        &self.0
+    }
+}
+
+impl Lent {
+    /// The request for the future of its task.
+    ///
+    /// # Safety
+    /// The result, and what [`Borrowed::context`] gives, go before this.
+    pub(super) unsafe fn borrow(&self) -> Borrowed {
+        // SAFETY: it is never dropped, so the count stays as it is.
+        Borrowed(ManuallyDrop::new(unsafe {
+            Arc::from_raw(Arc::as_ptr(&self.0))
+        }))
+    }
+}
+
+impl Borrowed {
+    /// A context that is not counted; clones of it are.
+    pub(super) fn context(&self) -> ManuallyDrop<Context> {
+        // SAFETY: as in `borrow`.
+        let uncounted = unsafe { Arc::from_raw(Arc::as_ptr(&self.0)) };
+        ManuallyDrop::new(Context::new(uncounted as Arc<dyn Host>))
+    }
+
+    /// The request as the handler has it.
+    pub(super) fn request(&self) -> Request {
+        let remote = &*self.0;
+        // SAFETY: texts of a request live as long as it is held.
+        let text = |part: Str| unsafe { part.to_text() };
+        // SAFETY: as above.
+        let method = Method::from_bytes(unsafe { remote.info.method.bytes() }).unwrap_or_default();
+        let query = (remote.info.flags & REQ_HAS_QUERY != 0).then(|| text(remote.info.query));
+        let length = u64::try_from(remote.info.body_len).ok();
+        let body = match length {
+            Some(0) => Body::empty(),
+            _ => Body::requested(RequestBody::new(Arc::clone(remote)), length),
+        };
+        Request {
+            method,
+            path: text(remote.info.path),
+            query,
+            headers: Headers::remote(Arc::clone(remote) as Arc<dyn RemoteHeaders>),
+            body,
+            max_body: remote.info.max_body,
+        }
     }
 }
 
@@ -63,49 +152,41 @@ const NO_HEADER: Header = Header {
 };
 
 impl RemoteRequest {
-    /// Holds `req`; `None` where the host does not say what it is.
+    /// The request that is to be served; `None` where the host does not say what it is.
     ///
     /// # Safety
-    /// `req` is there for the call.
-    pub(super) unsafe fn new(req: *mut Req, host: &Arc<RemoteHost>) -> Option<Arc<Self>> {
-        let api = host.tables.request;
-        // SAFETY: the caller vouches for it.
-        unsafe { (api.retain)(req) };
-        let held = Arc::new(Self {
+    /// `req` and the instance of `host` are there until the result is dropped.
+    pub(super) unsafe fn lent(req: *mut Req, host: &Arc<RemoteHost>) -> Option<Lent> {
+        let remote = Arc::new(Self {
             req,
-            host: Arc::clone(host),
+            host: NonNull::from(host.as_ref()),
+            is_held: AtomicBool::new(false),
             info: NO_INFO,
             facts: OnceLock::new(),
         });
         // In its place: the struct is large to move.
-        let place = Arc::as_ptr(&held).cast_mut();
+        let place = Arc::as_ptr(&remote).cast_mut();
         // SAFETY: nobody else has it yet.
         let info = unsafe { &raw mut (*place).info };
         // SAFETY: the struct says its size.
-        let code = unsafe { (api.info)(req, info) };
-        (code == OK).then_some(held)
+        let code = unsafe { (host.tables.request.info)(req, info) };
+        (code == OK).then_some(Lent(remote))
     }
 
-    /// The request as the handler has it.
-    pub(super) fn request(self: &Arc<Self>) -> Request {
-        // SAFETY: texts of a request live as long as it is held.
-        let text = |part: Str| unsafe { part.to_text() };
-        // SAFETY: as above.
-        let method = Method::from_bytes(unsafe { self.info.method.bytes() }).unwrap_or_default();
-        let query = (self.info.flags & REQ_HAS_QUERY != 0).then(|| text(self.info.query));
-        let length = u64::try_from(self.info.body_len).ok();
-        let body = match length {
-            Some(0) => Body::empty(),
-            _ => Body::requested(RequestBody::new(Arc::clone(self)), length),
-        };
-        Request {
-            method,
-            path: text(self.info.path),
-            query,
-            headers: Headers::remote(Arc::clone(self) as Arc<dyn RemoteHeaders>),
-            body,
-            max_body: self.info.max_body,
+    /// The host of the instance.
+    pub(super) fn host(&self) -> &RemoteHost {
+        // SAFETY: the host of the request's task, or `hold_on`, keeps it.
+        unsafe { self.host.as_ref() }
+    }
+
+    /// Somebody has the request beyond its task.
+    fn hold_on(&self) {
+        // SAFETY: the task is there, and so are request and instance.
+        unsafe {
+            (self.host().tables.request.retain)(self.req);
+            Arc::increment_strong_count(self.host.as_ptr());
         }
+        self.is_held.store(true, Ordering::Release);
     }
 
     /// Whether `request` goes on as it came, but for its body.
@@ -124,14 +205,14 @@ impl RemoteRequest {
     fn headers(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         pairs(self.info.header_count, |index, out| {
             // SAFETY: the request is held, and `out` is ours.
-            unsafe { (self.host.tables.request.header_at)(self.req, index, out) }
+            unsafe { (self.host().tables.request.header_at)(self.req, index, out) }
         })
     }
 
     fn params(&self) -> Params {
         let params = pairs(self.info.param_count, |index, out| {
             // SAFETY: the request is held, and `out` is ours.
-            unsafe { (self.host.tables.request.param_at)(self.req, index, out) }
+            unsafe { (self.host().tables.request.param_at)(self.req, index, out) }
         });
         let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
         params
@@ -142,7 +223,7 @@ impl RemoteRequest {
     /// For what is open beyond this.
     pub(super) fn hold(&self) -> Hold {
         // SAFETY: the request is held.
-        unsafe { Hold::request(self.host.tables.request, self.req) }
+        unsafe { Hold::request(self.host().tables.request, self.req) }
     }
 
     /// Says what is wrong; gives the code to return.
@@ -154,7 +235,7 @@ impl RemoteRequest {
         let cause = fault::cause(error);
         let lent = fault::lend(error, &cause);
         // SAFETY: the request is held, and the texts are there for the call.
-        unsafe { (self.host.tables.request.fail)(self.req, &raw const lent) };
+        unsafe { (self.host().tables.request.fail)(self.req, &raw const lent) };
         lent.code
     }
 }
@@ -193,8 +274,9 @@ impl RemoteHeaders for RemoteRequest {
     fn value(&self, name: &str) -> Option<&[u8]> {
         let mut value = Str::EMPTY;
         // SAFETY: the request is held, and `value` is ours.
-        let code =
-            unsafe { (self.host.tables.request.header)(self.req, Str::text(name), &raw mut value) };
+        let code = unsafe {
+            (self.host().tables.request.header)(self.req, Str::text(name), &raw mut value)
+        };
         // SAFETY: texts of a request live as long as it is held.
         (code == OK).then(|| unsafe { value.bytes() })
     }
@@ -223,14 +305,14 @@ impl Host for RemoteRequest {
     }
 
     fn send(&self, request: UpstreamRequest) -> BoxFuture<'_, Result<Response, Error>> {
-        Box::pin(fetch::send(&self.host, Some(self), "", request))
+        Box::pin(fetch::send(self.host(), Some(self), "", request))
     }
 
     fn native(&self, operation: Operation) -> bool {
         let operation = numbers::of_operation(operation);
         // SAFETY: the request is held.
         let native = self
-            .host
+            .host()
             .tables
             .http
             .map(|http| unsafe { (http.native)(self.req, operation) });
@@ -240,7 +322,7 @@ impl Host for RemoteRequest {
     fn routes_by_model(&self) -> bool {
         // SAFETY: the request is held.
         let routes = self
-            .host
+            .host()
             .tables
             .http
             .map(|http| unsafe { (http.routes_by_model)(self.req) });
@@ -256,19 +338,19 @@ impl Host for RemoteRequest {
     }
 
     fn state(&self) -> &dyn State {
-        self.host.state()
+        self.host().state()
     }
 
     fn log(&self, level: Level, message: &str) {
         let level = numbers::of_level(level);
         // SAFETY: the request is held, and the text is there for the call.
-        unsafe { (self.host.tables.request.log)(self.req, level, Str::text(message)) };
+        unsafe { (self.host().tables.request.log)(self.req, level, Str::text(message)) };
     }
 
     fn keep_running(&self, time: std::time::Duration) {
         let time = u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
         // SAFETY: the request is held. A refusal leaves all as it was.
-        let _code = unsafe { (self.host.tables.request.keep_running)(self.req, time) };
+        let _code = unsafe { (self.host().tables.request.keep_running)(self.req, time) };
     }
 
     fn client_gone(&self) -> BoxFuture<'_, ()> {
@@ -278,7 +360,8 @@ impl Host for RemoteRequest {
     fn usage(&self, name: &str, amount: u64) {
         let amount = i64::try_from(amount).unwrap_or(i64::MAX);
         // SAFETY: the request is held, and the text is there for the call.
-        let _code = unsafe { (self.host.tables.request.usage)(self.req, Str::text(name), amount) };
+        let _code =
+            unsafe { (self.host().tables.request.usage)(self.req, Str::text(name), amount) };
     }
 }
 
@@ -286,7 +369,7 @@ impl RemoteRequest {
     fn poll_gone(&self, cx: &mut TaskContext<'_>) -> Poll<()> {
         let lent = waker::lend(cx.waker());
         // SAFETY: the request is held, and the waker is there for the call.
-        match unsafe { (self.host.tables.request.cancel_poll)(self.req, &raw const lent) } {
+        match unsafe { (self.host().tables.request.cancel_poll)(self.req, &raw const lent) } {
             PENDING => Poll::Pending,
             _ => Poll::Ready(()),
         }

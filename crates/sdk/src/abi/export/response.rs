@@ -4,17 +4,16 @@ use std::any::Any;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
 use futures_core::Stream as _;
 
 use super::body::COPIED;
-use super::request::RemoteRequest;
+use super::request::{Borrowed, Lent, RemoteRequest};
 use crate::abi::raw::{Buf, Header, OK, PENDING, Rc, Str};
 use crate::abi::waker;
-use crate::{Body, Context, Error, Handler, Host, Response};
+use crate::{Body, Error, Handler, Response};
 
 /// Small pieces are joined up to so many bytes ...
 const JOINED: usize = 4096;
@@ -26,11 +25,37 @@ const MAX_JOINED: u32 = 64;
 const FEW: usize = 16;
 
 /// Runs a handler and sends what it answers; the code is the task's.
-pub(super) async fn serve(handler: &'static dyn Handler, request: Arc<RemoteRequest>) -> Rc {
-    let cx = Context::new(Arc::clone(&request) as Arc<dyn Host>);
+///
+/// # Safety
+/// The instance of `handler` is destroyed later than the result is dropped.
+pub(super) unsafe fn serve(handler: &dyn Handler, lent: Lent) -> impl Future<Output = Rc> + use<> {
+    // SAFETY: the caller vouches for it.
+    let handler: &'static dyn Handler = unsafe { &*std::ptr::from_ref(handler) };
+    // SAFETY: they go together, the work first.
+    let work = run(handler, unsafe { lent.borrow() });
+    Serving { work, _lent: lent }
+}
+
+async fn run(handler: &'static dyn Handler, request: Borrowed) -> Rc {
+    let cx = request.context();
     match &mut handler.handle(&cx, request.request()).await {
         Ok(response) => respond(&request, response).await,
         Err(error) => request.fail(error),
+    }
+}
+
+/// The work goes before the request.
+struct Serving<F> {
+    work: F,
+    _lent: Lent,
+}
+
+impl<F: Future> Future for Serving<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<F::Output> {
+        // SAFETY: the work is not moved out of its place.
+        unsafe { self.map_unchecked_mut(|this| &mut this.work) }.poll(cx)
     }
 }
 
@@ -48,7 +73,7 @@ pub(super) async fn respond(request: &RemoteRequest, response: &mut Response) ->
     }
     match std::mem::take(&mut response.body).into_fetched() {
         Ok(fetched) => {
-            let forward = request.host.tables.request.resp_forward;
+            let forward = request.host().tables.request.resp_forward;
             // SAFETY: the request is held; the exchange is moved with all that it has left.
             fetched.forward(|fetch| unsafe { forward(request.req, fetch) })
         }
@@ -144,7 +169,7 @@ fn head(request: &RemoteRequest, response: &Response) -> Rc {
     let send = |headers: &[Header]| {
         // SAFETY: the request is held, and the headers are there for the call.
         unsafe {
-            (request.host.tables.request.resp_head)(
+            (request.host().tables.request.resp_head)(
                 request.req,
                 status,
                 headers.as_ptr(),
@@ -173,7 +198,7 @@ fn head(request: &RemoteRequest, response: &Response) -> Rc {
 
 /// Writes a piece; nothing of it is taken until all of it is.
 fn write(request: &RemoteRequest, piece: &mut Bytes, cx: &mut TaskContext<'_>) -> Poll<Rc> {
-    let (api, lent) = (request.host.tables.request, waker::lend(cx.waker()));
+    let (api, lent) = (request.host().tables.request, waker::lend(cx.waker()));
     let code = if piece.len() <= COPIED {
         // SAFETY: the request is held; waker and piece are there for the call.
         unsafe { (api.resp_write)(request.req, &raw const lent, Str::of(piece)) }
