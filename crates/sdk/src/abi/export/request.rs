@@ -130,22 +130,6 @@ impl Borrowed {
     }
 }
 
-const NO_INFO: ReqInfo = ReqInfo {
-    size: size::<ReqInfo>(),
-    flags: 0,
-    header_count: 0,
-    param_count: 0,
-    method: Str::EMPTY,
-    path: Str::EMPTY,
-    query: Str::EMPTY,
-    route: Str::EMPTY,
-    request_id: Str::EMPTY,
-    client: Str::EMPTY,
-    owner: Str::EMPTY,
-    body_len: -1,
-    max_body: 0,
-};
-
 const NO_HEADER: Header = Header {
     name: Str::EMPTY,
     value: Str::EMPTY,
@@ -157,20 +141,21 @@ impl RemoteRequest {
     /// # Safety
     /// `req` and the instance of `host` are there until the result is dropped.
     pub(super) unsafe fn lent(req: *mut Req, host: &Arc<RemoteHost>) -> Option<Lent> {
-        let remote = Arc::new(Self {
-            req,
-            host: NonNull::from(host.as_ref()),
-            is_held: AtomicBool::new(false),
-            info: NO_INFO,
-            facts: OnceLock::new(),
-        });
-        // In its place: the struct is large to move.
-        let place = Arc::as_ptr(&remote).cast_mut();
-        // SAFETY: nobody else has it yet.
-        let info = unsafe { &raw mut (*place).info };
-        // SAFETY: the struct says its size.
-        let code = unsafe { (host.tables.request.info)(req, info) };
-        (code == OK).then_some(Lent(remote))
+        let remote = Arc::<Self>::new_uninit();
+        let place = Arc::as_ptr(&remote).cast_mut().cast::<Self>();
+        // In its place, because it is large to move.
+        // SAFETY: nobody else has the place yet, and all of it is filled: the struct of the host says its size, and the host
+        // fills it where all is well.
+        unsafe {
+            (&raw mut (*place).req).write(req);
+            (&raw mut (*place).host).write(NonNull::from(host.as_ref()));
+            (&raw mut (*place).is_held).write(AtomicBool::new(false));
+            (&raw mut (*place).facts).write(OnceLock::new());
+            let info = &raw mut (*place).info;
+            (&raw mut (*info).size).write(size::<ReqInfo>());
+            let code = (host.tables.request.info)(req, info);
+            (code == OK).then(|| Lent(remote.assume_init()))
+        }
     }
 
     /// The host of the instance.

@@ -213,10 +213,7 @@ pub(super) unsafe extern "C" fn body_all_poll(
         }
         if code == OK {
             let incoming = side.incoming();
-            let whole = incoming
-                .wholes
-                .last()
-                .map_or(Str::EMPTY, |all| Str::of(all));
+            let whole = incoming.last_whole().map_or(Str::EMPTY, |all| Str::of(all));
             // SAFETY: `out` is to be filled; the body stays as long as the request is held.
             unsafe { out.write(whole) };
         }
@@ -244,8 +241,13 @@ pub(in crate::abi::import) unsafe fn headers(
             let header = *headers.add(index);
             (header.name.bytes(), header.value.bytes())
         };
-        let name = name_of(name)?;
-        Some(((!is_dropped(&name)).then_some(name), value_of(value)?))
+        let value = value_of(value)?;
+        // The commonest needs no search.
+        if name == CONTENT_TYPE.as_str().as_bytes() {
+            return Some((Some(CONTENT_TYPE), value));
+        }
+        let name = HeaderName::from_bytes(name).ok()?;
+        Some(((!is_dropped(&name)).then_some(name), value))
     };
     if count == 1 {
         return Some(match pair(0)? {
@@ -260,14 +262,6 @@ pub(in crate::abi::import) unsafe fn headers(
         }
     }
     Some(map.into())
-}
-
-/// A header's name; the commonest needs no search.
-fn name_of(name: &[u8]) -> Option<HeaderName> {
-    if name == CONTENT_TYPE.as_str().as_bytes() {
-        return Some(CONTENT_TYPE);
-    }
-    HeaderName::from_bytes(name).ok()
 }
 
 /// A header's value; the commonest ones need no memory.

@@ -16,12 +16,17 @@ pub(super) struct Incoming {
     body: Body,
     /// The piece that was read last.
     pub(super) piece: Bytes,
-    /// Of the body that is being read as a whole.
-    collected: BytesMut,
-    /// Bodies that were read as a whole; lent as long as the request is held.
-    pub(super) wholes: Vec<Bytes>,
     /// What is left of a body that broke off.
     broken: Option<Rc>,
+    whole: Option<Box<Whole>>,
+}
+
+/// What there is of a body that is read as a whole.
+#[derive(Default)]
+struct Whole {
+    collected: BytesMut,
+    /// Lent as long as the request is held.
+    given: Vec<Bytes>,
 }
 
 /// A code, and what is wrong where it is negative and new.
@@ -32,10 +37,18 @@ impl Incoming {
         Self {
             body,
             piece: Bytes::new(),
-            collected: BytesMut::new(),
-            wholes: Vec::new(),
             broken: None,
+            whole: None,
         }
+    }
+
+    fn whole(&mut self) -> &mut Whole {
+        self.whole.get_or_insert_default()
+    }
+
+    /// The body that was read as a whole last.
+    pub(super) fn last_whole(&self) -> Option<&Bytes> {
+        self.whole.as_ref()?.given.last()
     }
 
     /// What has not been read, which is taken out.
@@ -46,17 +59,23 @@ impl Incoming {
 
     /// Another body; the one before.
     pub(super) fn replace(&mut self, body: Body) -> Body {
-        self.collected.clear();
+        if let Some(whole) = &mut self.whole {
+            whole.collected.clear();
+        }
         self.broken = None;
         std::mem::replace(&mut self.body, body)
     }
 
     /// What was collected and not given goes before the rest again.
     fn put_back(&mut self) {
-        if self.collected.is_empty() {
+        let Some(whole) = self
+            .whole
+            .as_mut()
+            .filter(|whole| !whole.collected.is_empty())
+        else {
             return;
-        }
-        let start = self.collected.split().freeze();
+        };
+        let start = whole.collected.split().freeze();
         let rest = std::mem::take(&mut self.body);
         let length = rest.length().map(|length| length + start.len() as u64);
         let resumed = Resumed(VecDeque::from([start.into(), rest]));
@@ -84,32 +103,33 @@ impl Incoming {
         })
     }
 
-    /// Reads the body into the last of `wholes`, and puts it back in its place.
+    /// Reads the body into [`Incoming::last_whole`], and puts it back in its place.
     pub(super) fn poll_whole(&mut self, max: u64, cx: &mut Context<'_>) -> Poll<Read> {
         if let Some(code) = self.broken {
             return Poll::Ready((code, None));
         }
-        let collected = self.collected.len() as u64;
+        let collected = self.whole().collected.len() as u64;
         let left = max.saturating_sub(collected);
         if collected > max || self.body.length().is_some_and(|length| length > left) {
             return Poll::Ready(too_large(max));
         }
-        if let Some(whole) = self.body.as_bytes().filter(|_| collected == 0) {
-            self.wholes.push(whole.clone());
+        if let Some(bytes) = self.body.as_bytes().filter(|_| collected == 0) {
+            let bytes = bytes.clone();
+            self.whole().given.push(bytes);
             return Poll::Ready((OK, None));
         }
         while let Some(piece) = ready!(Pin::new(&mut self.body).poll_next(cx)) {
             match piece {
-                Ok(piece) => self.collected.extend_from_slice(&piece),
+                Ok(piece) => self.whole().collected.extend_from_slice(&piece),
                 Err(error) => return Poll::Ready(self.break_off(error)),
             }
-            if self.collected.len() as u64 > max {
+            if self.whole().collected.len() as u64 > max {
                 return Poll::Ready(too_large(max));
             }
         }
-        let whole = self.collected.split().freeze();
-        self.body = Body::from(whole.clone());
-        self.wholes.push(whole);
+        let bytes = self.whole().collected.split().freeze();
+        self.body = Body::from(bytes.clone());
+        self.whole().given.push(bytes);
         Poll::Ready((OK, None))
     }
 
@@ -206,7 +226,7 @@ mod tests {
         assert_eq!(code(incoming.poll_whole(3, &mut cx())), E_TOO_LARGE);
         assert_eq!(code(incoming.poll_whole(4, &mut cx())), OK);
         assert_eq!(code(incoming.poll_whole(4, &mut cx())), OK);
-        assert_eq!(incoming.wholes, ["abcd", "abcd"]);
+        assert_eq!(incoming.whole().given, ["abcd", "abcd"]);
         assert_eq!(incoming.take().as_bytes().unwrap(), "abcd");
     }
 
