@@ -197,9 +197,9 @@ unsafe extern "C" fn handle(instance: *mut Instance, req: *mut Req, out: *mut Ta
             return E_INVALID;
         };
         // SAFETY: as above.
-        let serving = unsafe { response::serve(handler.as_ref(), lent) };
+        let task = unsafe { response::serve(handler.as_ref(), lent) };
         // SAFETY: `out` is the host's, to be filled.
-        unsafe { out.write(task::of(serving)) };
+        unsafe { out.write(task) };
         OK
     })
 }

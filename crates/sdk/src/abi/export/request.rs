@@ -1,5 +1,6 @@
 //! A request that lives on the host's side.
 
+use std::ffi::c_void;
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::ptr::NonNull;
@@ -14,6 +15,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use super::body::{BrokeOff, RequestBody};
 use super::hold::Hold;
 use super::host::RemoteHost;
+use super::task::Room;
 use super::{call, fetch};
 use crate::abi::memory::size;
 use crate::abi::raw::{Header, OK, PENDING, REQ_HAS_QUERY, REQ_STREAM, Rc, Req, ReqInfo, Str};
@@ -35,6 +37,8 @@ pub(super) struct RemoteRequest {
     info: ReqInfo,
     /// Boxed, because few ask for them.
     facts: OnceLock<Box<Facts>>,
+    /// For its task.
+    room: Room,
 }
 
 // SAFETY: the contract lets any thread use a request that is held.
@@ -86,6 +90,24 @@ impl Deref for Borrowed {
 }
 
 impl Lent {
+    /// Where its task may lie.
+    pub(super) fn room(&self) -> &Room {
+        &self.0.room
+    }
+
+    /// The address to get it back from by [`Lent::from_raw`].
+    pub(super) fn into_raw(self) -> *mut c_void {
+        let this = ManuallyDrop::new(self);
+        Arc::as_ptr(&this.0).cast_mut().cast()
+    }
+
+    /// # Safety
+    /// `raw` came out of [`Lent::into_raw`], and what comes out of this is one and the same.
+    pub(super) unsafe fn from_raw(raw: *mut c_void) -> Self {
+        // SAFETY: the caller vouches for it.
+        Self(unsafe { Arc::from_raw(raw.cast::<RemoteRequest>()) })
+    }
+
     /// The request for the future of its task.
     ///
     /// # Safety

@@ -11,7 +11,8 @@ use futures_core::Stream as _;
 
 use super::body::COPIED;
 use super::request::{Borrowed, Lent, RemoteRequest};
-use crate::abi::raw::{Buf, Header, OK, PENDING, Rc, Str};
+use super::task;
+use crate::abi::raw::{Buf, Header, OK, PENDING, Rc, Str, Task};
 use crate::abi::waker;
 use crate::{Body, Error, Handler, Response};
 
@@ -24,16 +25,16 @@ const MAX_JOINED: u32 = 64;
 /// Headers that need no memory of their own on the way.
 const FEW: usize = 16;
 
-/// Runs a handler and sends what it answers; the code is the task's.
+/// The task that runs a handler and sends what it answers.
 ///
 /// # Safety
-/// The instance of `handler` is destroyed later than the result is dropped.
-pub(super) unsafe fn serve(handler: &dyn Handler, lent: Lent) -> impl Future<Output = Rc> + use<> {
+/// The instance of `handler` is destroyed later than the task is dropped.
+pub(super) unsafe fn serve(handler: &dyn Handler, lent: Lent) -> Task {
     // SAFETY: the caller vouches for it.
     let handler: &'static dyn Handler = unsafe { &*std::ptr::from_ref(handler) };
-    // SAFETY: they go together, the work first.
-    let work = run(handler, unsafe { lent.borrow() });
-    Serving { work, _lent: lent }
+    // SAFETY: the work goes before the request.
+    let request = unsafe { lent.borrow() };
+    task::inside(lent, run(handler, request))
 }
 
 async fn run(handler: &'static dyn Handler, request: Borrowed) -> Rc {
@@ -41,21 +42,6 @@ async fn run(handler: &'static dyn Handler, request: Borrowed) -> Rc {
     match &mut handler.handle(&cx, request.request()).await {
         Ok(response) => respond(&request, response).await,
         Err(error) => request.fail(error),
-    }
-}
-
-/// The work goes before the request.
-struct Serving<F> {
-    work: F,
-    _lent: Lent,
-}
-
-impl<F: Future> Future for Serving<F> {
-    type Output = F::Output;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<F::Output> {
-        // SAFETY: the work is not moved out of its place.
-        unsafe { self.map_unchecked_mut(|this| &mut this.work) }.poll(cx)
     }
 }
 
