@@ -16,6 +16,7 @@ mod plugin;
 mod request;
 mod state;
 mod timer;
+mod uncounted;
 mod wait;
 
 pub use plugin::{Around, Imported, Notice, is_compatible};

@@ -65,10 +65,10 @@ impl Filter for ImportedFilter {
 }
 
 struct ImportedPass {
+    begun: Option<Begun>,
     instance: Arc<Instance>,
     facet: &'static FilterFacet,
     cx: Context,
-    begun: Option<Begun>,
 }
 
 /// A pass that has seen its request. The request goes after the pass, which may still use it.
@@ -79,6 +79,7 @@ struct Begun {
 
 impl Drop for Begun {
     fn drop(&mut self) {
+        self.request.hold_on();
         self.request.end();
     }
 }
@@ -118,7 +119,9 @@ impl Pass for ImportedPass {
         request: &'a mut Request,
     ) -> BoxFuture<'a, Result<Option<Response>, Error>> {
         Box::pin(async move {
-            let side = RequestSide::new(&self.cx, &self.instance.host, take(request), true);
+            // SAFETY: this pass has both, and lets the request go before them.
+            let side =
+                unsafe { RequestSide::new(&self.cx, &self.instance.host, take(request), true) };
             let (pass, task) = self.show(&side);
             let mut running = Running::of(task, side, &self.instance);
             let code = running.begun().await;

@@ -44,8 +44,10 @@ impl Handler for ImportedHandler {
         request: Request,
     ) -> BoxFuture<'a, Result<Response, Error>> {
         let (instance, host) = (&self.instance, &self.instance.host);
-        let request = RequestSide::new(cx, host, request, false);
+        // SAFETY: they are there as long as the future, and what lives longer holds on.
+        let request = unsafe { RequestSide::new(cx, host, request, false) };
         if host.is_blocking() {
+            request.hold_on();
             return Box::pin(blocking::run(Arc::clone(instance), request));
         }
         Box::pin(async move { Running::begin(instance, request).answer().await })
@@ -148,6 +150,7 @@ impl Drop for Ending {
     fn drop(&mut self) {
         // With the last holder it goes by itself.
         if Arc::strong_count(&self.0) > 1 {
+            self.0.hold_on();
             self.0.end();
         }
     }
@@ -285,6 +288,7 @@ impl<'a> Running<'a> {
 
     /// The same for as long as anybody likes.
     fn kept(self) -> Running<'static> {
+        self.request.0.hold_on();
         Running {
             task: self.task,
             request: self.request,

@@ -18,6 +18,7 @@ use super::handles::Handles;
 use super::host::HostSide;
 use super::pipe::Pipe;
 use super::plugin::Notice;
+use super::uncounted::Uncounted;
 use crate::abi::memory::size;
 use crate::abi::raw::{E_PANIC, Rc, Req, RequestApi, Waker};
 use crate::abi::{fault, waker};
@@ -60,10 +61,12 @@ pub(super) struct Head {
 
 /// See the module. What the plugin is given points to this.
 pub(super) struct RequestSide {
-    pub(super) cx: Context,
+    pub(super) cx: Uncounted<Context>,
     /// Its instance may be gone while somebody holds the request, and is not kept: work in the background that holds a request
     /// would hold up its own end.
-    pub(super) host: Arc<HostSide>,
+    pub(super) host: Uncounted<Arc<HostSide>>,
+    /// Whether those two count.
+    is_held: AtomicBool,
     pub(super) at_hand: AtHand,
     pub(super) pipe: Pipe,
     pub(super) open: Handles,
@@ -133,7 +136,10 @@ enum Told {
 
 impl RequestSide {
     /// Shows `request` to a plugin.
-    pub(super) fn new(
+    ///
+    /// # Safety
+    /// `cx` and `host` are there until the result is dropped, or [`RequestSide::hold_on`] is called.
+    pub(super) unsafe fn new(
         cx: &Context,
         host: &Arc<HostSide>,
         request: Request,
@@ -141,8 +147,11 @@ impl RequestSide {
     ) -> Arc<Self> {
         let place = Arc::new_uninit();
         let side = Self {
-            cx: cx.clone(),
-            host: Arc::clone(host),
+            // SAFETY: the caller vouches for it.
+            cx: unsafe { Uncounted::of(cx) },
+            // SAFETY: as above.
+            host: unsafe { Uncounted::of(host) },
+            is_held: AtomicBool::new(false),
             at_hand: AtHand::default(),
             pipe: Pipe::default(),
             open: Handles::default(),
@@ -167,6 +176,14 @@ impl RequestSide {
         unsafe { (*room).write(side) };
         // SAFETY: it is filled.
         unsafe { place.assume_init() }
+    }
+
+    /// From here on it needs nobody to keep what it was made with. Said by whoever made it, as long as that is there.
+    pub(super) fn hold_on(&self) {
+        if !self.is_held.swap(true, Ordering::AcqRel) {
+            self.cx.count();
+            self.host.count();
+        }
     }
 
     /// What the plugin is given; it is held by whoever gives it.
@@ -372,6 +389,13 @@ impl Drop for RequestSide {
         let left = self.open.close_all();
         if left > 0 {
             self.host.library.around.noticed(Notice::Leaked(left));
+        }
+        if *self.is_held.get_mut() {
+            // SAFETY: both count, and this is the end.
+            unsafe {
+                self.cx.release();
+                self.host.release();
+            }
         }
     }
 }
