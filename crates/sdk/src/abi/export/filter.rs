@@ -98,7 +98,7 @@ unsafe extern "C" fn begin(instance: *mut Instance, req: *mut Req, out: *mut Raw
 async fn look(mut pass: Box<dyn Pass>, remote: Borrowed) -> (Box<dyn Pass>, Rc) {
     let mut request = remote.request();
     let code = match pass.request(&mut request).await {
-        Ok(Some(mut answer)) => response::respond(&remote, &mut answer).await,
+        Ok(Some(answer)) => response::respond(&remote, answer).await,
         Ok(None) => bring_back(&remote, request)
             .await
             .unwrap_or_else(|error| remote.fail(&error)),

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::future::poll_fn;
+use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll, ready};
@@ -12,9 +13,9 @@ use futures_core::Stream as _;
 use super::body::COPIED;
 use super::request::{Borrowed, Lent, RemoteRequest};
 use super::task;
-use crate::abi::raw::{Buf, Header, OK, PENDING, Rc, Str, Task};
+use crate::abi::raw::{Buf, E_STATE, Header, OK, PENDING, Rc, Str, Task};
 use crate::abi::waker;
-use crate::{Body, Error, Handler, Response};
+use crate::{Body, BoxFuture, Context, Error, Handler, Response};
 
 /// Small pieces are joined up to so many bytes ...
 const JOINED: usize = 4096;
@@ -30,42 +31,105 @@ const FEW: usize = 16;
 /// # Safety
 /// The instance of `handler` is destroyed later than the task is dropped.
 pub(super) unsafe fn serve(handler: &dyn Handler, lent: Lent) -> Task {
-    // SAFETY: the caller vouches for it.
-    let handler: &'static dyn Handler = unsafe { &*std::ptr::from_ref(handler) };
     // SAFETY: the work goes before the request.
     let request = unsafe { lent.borrow() };
-    task::inside(lent, run(handler, request))
+    let serving = Serving {
+        work: Work::New,
+        // SAFETY: the caller vouches for it.
+        handler: unsafe { &*std::ptr::from_ref(handler) },
+        cx: request.context(),
+        request,
+    };
+    task::inside(lent, serving)
 }
 
-async fn run(handler: &'static dyn Handler, request: Borrowed) -> Rc {
-    let cx = request.context();
-    match &mut handler.handle(&cx, request.request()).await {
-        Ok(response) => respond(&request, response).await,
-        Err(error) => request.fail(error),
+/// A handler at work. By hand and not an `async fn`, because that would be large to move to its place.
+struct Serving {
+    /// The first to go: it borrows the others.
+    work: Work,
+    handler: &'static dyn Handler,
+    cx: ManuallyDrop<Context>,
+    request: Borrowed,
+}
+
+enum Work {
+    New,
+    Handling(BoxFuture<'static, Result<Response, Error>>),
+    Streaming(BoxFuture<'static, Rc>),
+}
+
+impl Future for Serving {
+    type Output = Rc;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Rc> {
+        // SAFETY: what the work borrows is not moved.
+        let this = unsafe { self.get_unchecked_mut() };
+        if let Work::New = this.work {
+            // SAFETY: the work goes before its context.
+            let context = unsafe { &*std::ptr::from_ref::<Context>(&this.cx) };
+            this.work = Work::Handling(this.handler.handle(context, this.request.request()));
+        }
+        if let Work::Handling(handling) = &mut this.work {
+            let code = match &mut ready!(handling.as_mut().poll(cx)) {
+                Ok(response) => match respond_now(&this.request, response, cx) {
+                    Ok(code) => code,
+                    Err(body) => {
+                        // SAFETY: the work goes before its request.
+                        let request: &'static RemoteRequest =
+                            unsafe { &*std::ptr::from_ref::<RemoteRequest>(&this.request) };
+                        this.work = Work::Streaming(Box::pin(stream(request, body)));
+                        return this.poll_stream(cx);
+                    }
+                },
+                Err(error) => this.request.fail(error),
+            };
+            return Poll::Ready(code);
+        }
+        this.poll_stream(cx)
     }
 }
 
-/// Sends a whole answer; what is left of it is of no use. By reference, since answers are large to move.
-pub(super) async fn respond(request: &RemoteRequest, response: &mut Response) -> Rc {
+impl Serving {
+    fn poll_stream(&mut self, cx: &mut TaskContext<'_>) -> Poll<Rc> {
+        match &mut self.work {
+            Work::Streaming(streaming) => streaming.as_mut().poll(cx),
+            Work::New | Work::Handling(_) => Poll::Ready(E_STATE),
+        }
+    }
+}
+
+/// Sends a whole answer.
+pub(super) async fn respond(request: &RemoteRequest, mut response: Response) -> Rc {
+    match poll_fn(|cx| Poll::Ready(respond_now(request, &mut response, cx))).await {
+        Ok(code) => code,
+        Err(body) => stream(request, body).await,
+    }
+}
+
+/// Sends as much of an answer as can be sent without waiting: the code, or the body that is left. The answer is of no use then;
+/// it comes by reference because it is large to move.
+fn respond_now(
+    request: &RemoteRequest,
+    response: &mut Response,
+    cx: &mut TaskContext<'_>,
+) -> Result<Rc, Body> {
     let code = head(request, response);
     if code != OK {
-        return code;
+        return Ok(code);
     }
     if let Some(mut piece) = response.body.take_bytes() {
         if piece.is_empty() {
-            return OK;
+            return Ok(OK);
         }
-        return poll_fn(|cx| write(request, &mut piece, cx)).await;
+        return match write(request, &mut piece, cx) {
+            Poll::Ready(code) => Ok(code),
+            Poll::Pending => Err(piece.into()),
+        };
     }
-    match std::mem::take(&mut response.body).into_fetched() {
-        Ok(fetched) => {
-            let forward = request.host().tables.request.resp_forward;
-            // SAFETY: the request is held; the exchange is moved with all that it has left.
-            fetched.forward(|fetch| unsafe { forward(request.req, fetch) })
-        }
-        // Boxed, so that other requests do not carry the room for it.
-        Err(body) => Box::pin(stream(request, body)).await,
-    }
+    let fetched = std::mem::take(&mut response.body).into_fetched()?;
+    let forward = request.host().tables.request.resp_forward;
+    // SAFETY: the request is held; the exchange is moved with all that it has left.
+    Ok(fetched.forward(|fetch| unsafe { forward(request.req, fetch) }))
 }
 
 async fn stream(request: &RemoteRequest, mut body: Body) -> Rc {

@@ -52,7 +52,7 @@ unsafe extern "C" fn drop_task<F>(data: *mut c_void) {
 }
 
 /// Where the work on a request lies, so that request and task are one piece of memory.
-pub(super) struct Room(UnsafeCell<MaybeUninit<[u128; 24]>>);
+pub(super) struct Room(UnsafeCell<MaybeUninit<[u128; 4]>>);
 
 impl Room {
     fn place<F>(&self) -> *mut F {

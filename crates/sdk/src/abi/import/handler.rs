@@ -50,7 +50,7 @@ impl Handler for ImportedHandler {
             request.hold_on();
             return Box::pin(blocking::run(Arc::clone(instance), request));
         }
-        Box::pin(async move { Running::begin(instance, request).answer().await })
+        Box::pin(Answering::New(instance, request))
     }
 
     fn is_public(&self) -> bool {
@@ -125,6 +125,31 @@ impl Task {
 impl Drop for Task {
     fn drop(&mut self) {
         self.drop_raw();
+    }
+}
+
+/// A request whose answer is waited for. By hand and not an `async fn`, because that would be large to move to its place.
+enum Answering<'a> {
+    New(&'a Arc<Instance>, Arc<RequestSide>),
+    Begun(Running<'a>),
+    Answered,
+}
+
+impl Future for Answering<'_> {
+    type Output = Result<Response, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
+        let mut running = match std::mem::replace(&mut *self, Self::Answered) {
+            Self::New(instance, request) => Running::begin(instance, request),
+            Self::Begun(running) => running,
+            // Futures that are ready are not polled again.
+            Self::Answered => return Poll::Pending,
+        };
+        if let Poll::Ready(code) = running.poll_begun(cx) {
+            return Poll::Ready(running.into_answer(code));
+        }
+        *self = Self::Begun(running);
+        Poll::Pending
     }
 }
 
@@ -209,26 +234,22 @@ impl<'a> Running<'a> {
 
     /// Waits until the answer has begun, or will never begin; the final code where there is one.
     pub(super) async fn begun(&mut self) -> Option<Rc> {
-        poll_fn(|cx| {
-            if let Poll::Ready(code) = self.poll(cx) {
-                return Poll::Ready(Some(code));
-            }
-            if self.is_answered() {
-                return Poll::Ready(None);
-            }
-            // A thread of the plugin's may begin the answer while its task waits.
-            self.request.0.pipe.listen(cx);
-            if self.is_answered() {
-                return Poll::Ready(None);
-            }
-            Poll::Pending
-        })
-        .await
+        poll_fn(|cx| self.poll_begun(cx)).await
     }
 
-    async fn answer(mut self) -> Result<Response, Error> {
-        let code = self.begun().await;
-        self.into_answer(code)
+    fn poll_begun(&mut self, cx: &TaskContext<'_>) -> Poll<Option<Rc>> {
+        if let Poll::Ready(code) = self.poll(cx) {
+            return Poll::Ready(Some(code));
+        }
+        if self.is_answered() {
+            return Poll::Ready(None);
+        }
+        // A thread of the plugin's may begin the answer while its task waits.
+        self.request.0.pipe.listen(cx);
+        if self.is_answered() {
+            return Poll::Ready(None);
+        }
+        Poll::Pending
     }
 
     /// The answer, once it has begun; `code` where the task has ended.

@@ -99,6 +99,7 @@ impl Inner {
 #[derive(Default)]
 struct Rest {
     /// As filters changed it; the last one counts, and none goes before the request does.
+    #[expect(clippy::vec_box, reason = "the former ones are lent while others come")]
     heads: Vec<Box<Head>>,
     answer: Option<(StatusCode, Headers)>,
     forwarded: Option<Body>,
@@ -145,12 +146,25 @@ impl RequestSide {
         request: Request,
         is_filtered: bool,
     ) -> Arc<Self> {
-        let place = Arc::new_uninit();
-        let side = Self {
-            // SAFETY: the caller vouches for it.
-            cx: unsafe { Uncounted::of(cx) },
-            // SAFETY: as above.
-            host: unsafe { Uncounted::of(host) },
+        let side = Arc::<Self>::new_uninit();
+        let place = Arc::as_ptr(&side).cast_mut().cast::<Self>();
+        macro_rules! fill {
+            ($($field:ident: $value:expr,)*) => {{
+                // Says that no field is left out.
+                let _all = |all: Self| {
+                    let Self { $($field: _,)* } = &all;
+                };
+                // In its place, because it is large to move.
+                // SAFETY: nobody else has the place yet, and all of it is filled.
+                unsafe {
+                    $((&raw mut (*place).$field).write($value);)*
+                    side.assume_init()
+                }
+            }};
+        }
+        fill! {
+            cx: Uncounted::of(cx),
+            host: Uncounted::of(host),
             is_held: AtomicBool::new(false),
             at_hand: AtHand::default(),
             pipe: Pipe::default(),
@@ -163,19 +177,13 @@ impl RequestSide {
             },
             body_len: request.body.length(),
             max_body: request.max_body,
-            is_filtered,
+            is_filtered: is_filtered,
             is_changed: AtomicBool::new(false),
             over: AtomicBool::new(false),
             phase: AtomicU8::new(Phase::Open as u8),
             incoming: Mutex::new(Incoming::new(request.body)),
             inner: Mutex::default(),
-        };
-        // In its place: it is large to move.
-        let room: *mut std::mem::MaybeUninit<Self> = Arc::as_ptr(&place).cast_mut();
-        // SAFETY: nobody else has it yet.
-        unsafe { (*room).write(side) };
-        // SAFETY: it is filled.
-        unsafe { place.assume_init() }
+        }
     }
 
     /// From here on it needs nobody to keep what it was made with. Said by whoever made it, as long as that is there.
