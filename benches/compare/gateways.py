@@ -15,7 +15,7 @@ NGINX = """
 pid nginx.pid;
 worker_processes 1;
 worker_rlimit_nofile {files};
-events {{ worker_connections {files}; }}
+events {{ worker_connections {connections}; }}
 http {{
     access_log off;
     tcp_nodelay on;
@@ -100,7 +100,8 @@ def nginx(folder, upstream, files):
     port = free_port()
     folder = own_folder(folder, "nginx")
     user = "user root;\n" if os.getuid() == 0 else ""
-    config = NGINX.format(user=user, files=files, upstream=upstream, port=port)
+    # With less than a sixteenth of them left, it closes connections that have not asked yet.
+    config = NGINX.format(user=user, files=files, connections=files * 11 // 10, upstream=upstream, port=port)
     (folder / "nginx.conf").write_text(config)
     command = ["nginx", "-p", folder, "-c", "nginx.conf", "-e", "error.log"]
     return Process("nginx", port, command, folder, GATEWAY_CPU)

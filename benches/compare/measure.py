@@ -91,15 +91,23 @@ def latency(run):
 def paced(run):
     events = SECONDS * 1000 // 30
     for name in run.interleaved(list(run.gateways)):
-        counts, cpu = window(run, run.gateways[name], "streams", streams=200, count=events, gap_ms=30, seconds=1)
+        counts, cpu = window(run, run.gateways[name], "streams", streams=200, count=events, pace=30, seconds=1)
         run.keep("paced_cpu", name, cpu / counts["chunks"] * 1e6)
 
 
 def full(run):
+    full_speed(run, "full", "flushed")
+
+
+def joined(run):
+    full_speed(run, "joined", "joined")
+
+
+def full_speed(run, metric, pace):
     for name in run.interleaved(list(run.gateways)):
-        counts, cpu = window(run, run.gateways[name], "streams", streams=16, count=1000, gap_ms=0, seconds=SECONDS)
-        run.keep("full_cpu", name, cpu / counts["chunks"] * 1e6)
-        run.keep("full_rate", name, counts["chunks"] / counts["seconds"])
+        counts, cpu = window(run, run.gateways[name], "streams", streams=16, count=1000, pace=pace, seconds=SECONDS)
+        run.keep(f"{metric}_cpu", name, cpu / counts["chunks"] * 1e6)
+        run.keep(f"{metric}_rate", name, counts["chunks"] / counts["seconds"])
 
 
 def open_streams(run):
@@ -219,6 +227,7 @@ SECTIONS = {
     "latency": latency,
     "paced": paced,
     "full": full,
+    "joined": joined,
     "open": open_streams,
     "transfer": transfer,
     "filter": with_filter,

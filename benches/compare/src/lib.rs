@@ -1,5 +1,9 @@
 //! What `mock` and `load` agree on: markers in a request, and the exact bytes of an answer.
 
+use std::fmt;
+use std::num::ParseIntError;
+use std::str::FromStr;
+
 use bytes::{Bytes, BytesMut};
 
 /// The client key that the load shows and Aurora checks.
@@ -42,13 +46,46 @@ fn digits(mut number: u64) -> [u8; 8] {
     digits
 }
 
-/// The stream that a request asks for with the marker `[sse COUNT GAP]` in its prompt.
+/// The stream that a request asks for with the marker `[sse COUNT PACE]` in its prompt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stream {
     /// Events before [`DONE`].
     pub count: u64,
-    /// Wait before each event but the first, in milliseconds; 0 is full speed.
-    pub gap_ms: u64,
+    /// How they follow each other.
+    pub pace: Pace,
+}
+
+/// How the events of a stream follow each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// At once, many in one write: as from a server that has been waiting for its network.
+    Joined,
+    /// At once, each in a write of its own: as from a fast model.
+    Flushed,
+    /// One in so many milliseconds.
+    Every(u64),
+}
+
+impl FromStr for Pace {
+    type Err = ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, ParseIntError> {
+        match text {
+            "joined" => Ok(Self::Joined),
+            "flushed" => Ok(Self::Flushed),
+            milliseconds => milliseconds.parse().map(Self::Every),
+        }
+    }
+}
+
+impl fmt::Display for Pace {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Joined => out.write_str("joined"),
+            Self::Flushed => out.write_str("flushed"),
+            Self::Every(milliseconds) => write!(out, "{milliseconds}"),
+        }
+    }
 }
 
 impl Stream {
@@ -57,10 +94,10 @@ impl Stream {
     pub fn find(body: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(body).ok()?;
         let (marker, _) = text.split_once("[sse ")?.1.split_once(']')?;
-        let (count, gap_ms) = marker.split_once(' ')?;
+        let (count, pace) = marker.split_once(' ')?;
         Some(Self {
             count: count.parse().ok()?,
-            gap_ms: gap_ms.parse().ok()?,
+            pace: pace.parse().ok()?,
         })
     }
 }
@@ -69,7 +106,7 @@ impl Stream {
 #[must_use]
 pub fn chat_request(stream: Option<Stream>) -> Vec<u8> {
     let marker = stream.map_or_else(String::new, |stream| {
-        format!("[sse {} {}]", stream.count, stream.gap_ms)
+        format!("[sse {} {}]", stream.count, stream.pace)
     });
     let body = format!(
         "{{\"model\":\"bench\",\"stream\":{},\"messages\":[{{\"role\":\"user\",\"content\":\"{marker}{}\"}}]}}",
@@ -112,7 +149,7 @@ pub fn chat_answer() -> Bytes {
 /// # Panics
 /// Without it, or when it cannot be read: these programs are started by a script.
 #[must_use]
-pub fn argument<T: std::str::FromStr>(name: &str) -> T {
+pub fn argument<T: FromStr>(name: &str) -> T {
     std::env::args()
         .find_map(|argument| argument.strip_prefix(name)?.strip_prefix('=')?.parse().ok())
         .unwrap_or_else(|| panic!("usage: {name}=VALUE"))
@@ -126,7 +163,7 @@ mod tests {
     fn the_marker_of_a_request_is_found_in_it() {
         let stream = Stream {
             count: 12,
-            gap_ms: 30,
+            pace: Pace::Every(30),
         };
 
         let found = Stream::find(&chat_request(Some(stream)));

@@ -4,10 +4,10 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bench_compare::{DONE, Stream, argument, chat_answer, event};
+use bench_compare::{DONE, Pace, Stream, argument, chat_answer, event};
 use bytes::Bytes;
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, Full};
@@ -112,18 +112,56 @@ struct Events {
     stream: Stream,
     next: u64,
     ended: bool,
-    pause: Option<Pin<Box<Sleep>>>,
+    pause: Pause,
+}
+
+/// What is waited for before the next event.
+enum Pause {
+    Nothing,
+    /// hyper writes what it has whenever a body has nothing for it.
+    Write {
+        written: bool,
+    },
+    Until(Pin<Box<Sleep>>, Duration),
 }
 
 impl Events {
     fn new(stream: Stream) -> Self {
-        let pause = (stream.gap_ms > 0).then(|| Box::pin(sleep_until(Instant::now())));
+        let pause = match stream.pace {
+            Pace::Joined => Pause::Nothing,
+            Pace::Flushed => Pause::Write { written: true },
+            Pace::Every(milliseconds) => {
+                let gap = Duration::from_millis(milliseconds);
+                Pause::Until(Box::pin(sleep_until(Instant::now())), gap)
+            }
+        };
         Self {
             stream,
             next: 0,
             ended: false,
             pause,
         }
+    }
+}
+
+impl Pause {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Self::Nothing => {}
+            Self::Write { written } => {
+                *written = !*written;
+                if *written {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+            }
+            Self::Until(sleep, gap) => {
+                ready!(sleep.as_mut().poll(cx));
+                let due = sleep.deadline() + *gap;
+                sleep.as_mut().reset(due);
+            }
+        }
+        Poll::Ready(())
     }
 }
 
@@ -136,18 +174,14 @@ impl Body for Events {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let this = &mut *self;
+        if this.ended {
+            return Poll::Ready(None);
+        }
         if this.next == this.stream.count {
-            if this.ended {
-                return Poll::Ready(None);
-            }
             this.ended = true;
             return Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(DONE)))));
         }
-        if let Some(pause) = &mut this.pause {
-            std::task::ready!(pause.as_mut().poll(cx));
-            let due = pause.deadline() + Duration::from_millis(this.stream.gap_ms);
-            pause.as_mut().reset(due);
-        }
+        ready!(this.pause.poll(cx));
         let event = event(this.next);
         this.next += 1;
         Poll::Ready(Some(Ok(Frame::data(event))))

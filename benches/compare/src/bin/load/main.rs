@@ -34,7 +34,7 @@ fn main() -> Result<(), Error> {
                     address,
                     argument("streams"),
                     argument("count"),
-                    argument("gap_ms"),
+                    argument("pace"),
                     seconds(),
                 )
                 .await),

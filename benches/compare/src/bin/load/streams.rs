@@ -4,7 +4,7 @@ use std::io::{Error, Write as _};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use bench_compare::{DONE, Stream, chat_request, is_event};
+use bench_compare::{DONE, Pace, Stream, chat_request, is_event};
 use bytes::{Buf as _, BytesMut};
 
 use crate::connection::Connection;
@@ -18,16 +18,19 @@ pub(crate) async fn run(
     address: SocketAddr,
     streams: u32,
     count: u64,
-    gap_ms: u64,
+    pace: Pace,
     time: Duration,
 ) -> Tally {
     let mut tally = Tally::begin();
     let until = Instant::now() + time;
-    let stream = Stream { count, gap_ms };
+    let stream = Stream { count, pace };
     let tasks: Vec<_> = (0..streams)
         .map(|index| {
             // Spread over the gap: events of all streams at once would be a burst.
-            let delay = Duration::from_millis(gap_ms) * index / streams;
+            let delay = match pace {
+                Pace::Every(milliseconds) => Duration::from_millis(milliseconds) * index / streams,
+                Pace::Joined | Pace::Flushed => Duration::ZERO,
+            };
             tokio::spawn(async move {
                 tokio::time::sleep(delay).await;
                 read_until(address, stream, until).await
@@ -123,7 +126,7 @@ async fn open(address: SocketAddr) -> Result<Connection, Error> {
     let mut connection = Connection::open(address).await?;
     let stream = Stream {
         count: 2,
-        gap_ms: 3_600_000,
+        pace: Pace::Every(3_600_000),
     };
     connection.send(&chat_request(Some(stream))).await?;
     connection.head().await?;
