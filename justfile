@@ -46,3 +46,7 @@ memcheck:
 # Idle memory and start-up time of the release binary, as docs/performance.md has them
 measure:
     benches/idle.sh
+
+# Aurora beside nginx, haproxy and a raw hyper proxy; a whole run (eight minutes) rewrites the table of docs/performance.md
+bench *ARGS:
+    benches/compare/run {{ARGS}}

@@ -157,6 +157,10 @@ class Aurora(Process):
         self.swaps += 1
         self.replace("plugins/libnothing.so", FILTER_LIBRARY.read_bytes() + bytes(self.swaps))
 
+    def generation(self):
+        """How often it has changed what it serves with, by its log."""
+        return (self.folder / f"{self.name}.log").read_text().count("aurora::reload: reloaded")
+
     def replace(self, name, content):
         new = self.folder / f"{name}.new"
         new.write_bytes(content)

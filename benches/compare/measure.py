@@ -1,6 +1,7 @@
 """The sections of a run. Each leaves one value a round for every gateway in `run.results[metric][gateway]`."""
 
 import collections
+import contextlib
 import json
 import subprocess
 import threading
@@ -67,6 +68,7 @@ def chat(run):
         counts, cpu = window(run, run.gateways[name], "chat", connections=32, seconds=SECONDS)
         run.keep("chat_cpu", name, cpu / counts["done"] * 1e6)
         run.keep("chat_rate", name, counts["done"] / counts["seconds"])
+        run.keep("chat_busy", name, cpu / counts["seconds"] * 100)
 
 
 def chat256(run):
@@ -120,24 +122,21 @@ def open_streams(run):
                     run.keep(metric, name, (gateway.memory_kib() - before) / streams)
 
 
-class held:
+@contextlib.contextmanager
+def held(gateway, streams):
     """Streams that are open meanwhile."""
-
-    def __init__(self, gateway, streams):
-        self.gateway, self.command = gateway, load_command(gateway, "hold", {"streams": streams})
-
-    def __enter__(self):
-        self.process = subprocess.Popen(self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        killer = threading.Timer(60, self.process.kill)
+    command = load_command(gateway, "hold", {"streams": streams})
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        killer = threading.Timer(60, process.kill)
         killer.start()
-        said = self.process.stdout.readline()
-        killer.cancel()
-        if said != b"held\n":
-            self.process.wait(DEADLINE)
-            raise SystemExit(f"{self.gateway.name} does not hold the streams")
-
-    def __exit__(self, *_):
-        self.process.communicate(timeout=DEADLINE)
+        try:
+            if process.stdout.readline() != b"held\n":
+                raise SystemExit(f"{gateway.name} does not hold {streams} streams")
+            yield
+            process.communicate(timeout=DEADLINE)
+        finally:
+            killer.cancel()
+            process.kill()
 
 
 def transfer(run):
@@ -189,35 +188,32 @@ def changes(run):
             for metric, change, every, seconds in (("p99_reload", gateway.reload, 1, 4), ("p99_swap", gateway.swap, 10, 10)):
                 p99 = {"still": [], "changing": []}
                 for which in run.interleaved(list(p99), run.rounds if seconds < 10 else 2):
-                    with repeated(change, every) if which == "changing" else repeated(None, every):
+                    generation = gateway.generation()
+                    with repeated(change, every) if which == "changing" else contextlib.nullcontext():
                         counts, _ = window(run, gateway, "rate", rate=500, seconds=seconds)
+                    if (gateway.generation() > generation) != (which == "changing"):
+                        raise SystemExit(f"{name}: {metric}: generation {generation}, then {gateway.generation()}")
                     p99[which].append(counts["p99_us"])
                 for changing, still in zip(p99["changing"], p99["still"]):
                     run.keep(metric, name, changing / still)
 
 
-class repeated:
-    """Calls `change`, if there is one, half a second after the beginning and `every` seconds from then on."""
+@contextlib.contextmanager
+def repeated(change, every):
+    """Calls `change` half a second after the beginning, and `every` seconds from then on."""
+    ended = threading.Event()
 
-    def __init__(self, change, every):
-        self.ended = threading.Event()
-        self.thread = threading.Thread(target=self.repeat, args=(every,), daemon=True) if change else None
-        self.change = change
-
-    def repeat(self, every):
+    def repeat():
         wait = 0.5
-        while not self.ended.wait(wait):
-            self.change()
+        while not ended.wait(wait):
+            change()
             wait = every
 
-    def __enter__(self):
-        if self.thread:
-            self.thread.start()
-
-    def __exit__(self, *_):
-        self.ended.set()
-        if self.thread:
-            self.thread.join(DEADLINE)
+    thread = threading.Thread(target=repeat, daemon=True)
+    thread.start()
+    yield
+    ended.set()
+    thread.join(DEADLINE)
 
 
 SECTIONS = {

@@ -44,6 +44,7 @@ def rows(run):
     return [
         Row("chat_cpu", "CPU a chat request, 32 connections", "µs", most=1.6, plotted=True),
         Row("chat_rate", "requests/s, 32 connections", "/s", 0, least=0.75, plotted=True),
+        Row("chat_busy", "share of its core that it used for them", "%", 0, base=None),
         Row("chat256_rate", "requests/s, 256 connections", "/s", 0, base="raw", least=0.8),
         Row("added_p50", "added p50 at 300 requests/s", "µs", 0, most=1.3, plotted=True),
         Row("paced_cpu", "CPU a chunk, 200 streams, one each 30 ms", "µs", most=1.2, plotted=True),
