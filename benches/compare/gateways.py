@@ -93,7 +93,8 @@ upstream = "mock"
 
 def mock(folder):
     port = free_port()
-    return Process("mock", port, [PROGRAMS / "mock", f"listen=127.0.0.1:{port}"], folder, LOAD_CPU)
+    command = [PROGRAMS / "mock", f"listen=127.0.0.1:{port}"]
+    return Process("mock", port, command, own_folder(folder, "mock"), LOAD_CPU)
 
 
 def nginx(folder, upstream, files):
@@ -118,9 +119,8 @@ def haproxy(folder, upstream, files):
 
 def raw(folder, upstream):
     port = free_port()
-    folder = own_folder(folder, "raw")
     command = [PROGRAMS / "refproxy", f"listen=127.0.0.1:{port}", f"upstream=127.0.0.1:{upstream}"]
-    return Process("raw", port, command, folder, GATEWAY_CPU)
+    return Process("raw", port, command, own_folder(folder, "raw"), GATEWAY_CPU)
 
 
 class Aurora(Process):
@@ -159,7 +159,7 @@ class Aurora(Process):
 
     def generation(self):
         """How often it has changed what it serves with, by its log."""
-        return (self.folder / f"{self.name}.log").read_text().count("aurora::reload: reloaded")
+        return self.log.read_text().count("aurora::reload: reloaded")
 
     def replace(self, name, content):
         new = self.folder / f"{name}.new"

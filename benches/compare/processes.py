@@ -34,12 +34,14 @@ class Process:
 
     def __init__(self, name, port, command, folder, cpu):
         self.name, self.port, self.command, self.folder, self.cpu = name, port, command, folder, cpu
+        # Beside the folder, not in it: Aurora watches the folder of its config, and is woken by whatever is written there.
+        self.log = folder.with_suffix(".log")
         self.process = None
 
     def __enter__(self):
         # The historic variables of a developer's machine would change Aurora's config.
         environment = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
-        with open(self.folder / f"{self.name}.log", "ab") as log, pinned(self.cpu):
+        with open(self.log, "ab") as log, pinned(self.cpu):
             self.process = subprocess.Popen(
                 self.command, cwd=self.folder, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
@@ -85,7 +87,7 @@ class Process:
                 if connection.getresponse().status == 200:
                     return time.perf_counter() - began
             if self.process.poll() is not None or time.perf_counter() - began > DEADLINE:
-                log = (self.folder / f"{self.name}.log").read_text(errors="replace")
+                log = self.log.read_text(errors="replace")
                 raise SystemExit(f"{self.name} does not answer:\n{log[-4000:]}")
             time.sleep(0.0005)
 

@@ -1,6 +1,10 @@
 //! A fast upstream: chat answers, event streams by marker, a sink for uploads and a source of downloads.
 //!
 //! `mock listen=127.0.0.1:PORT`
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a program that is ended from outside; its threads may sleep"
+)]
 
 use std::convert::Infallible;
 use std::pin::Pin;

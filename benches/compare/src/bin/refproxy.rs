@@ -1,6 +1,10 @@
 //! The least that a proxy can do on hyper and hyper-util's client: the reference that shows what Aurora adds.
 //!
 //! `refproxy listen=127.0.0.1:PORT upstream=127.0.0.1:PORT`
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a program that is ended from outside; its threads may sleep"
+)]
 
 use bench_compare::argument;
 use hyper::body::Incoming;

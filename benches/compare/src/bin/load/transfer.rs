@@ -9,7 +9,7 @@ use bench_compare::head;
 use crate::connection::Connection;
 use crate::tally::Tally;
 
-const PIECE: [u8; 64 * 1024] = [0; 64 * 1024];
+static PIECE: [u8; 64 * 1024] = [0; 64 * 1024];
 
 /// Sends `bytes` and checks that the upstream counted as many.
 pub(crate) async fn upload(address: SocketAddr, bytes: usize) -> Result<Tally, Error> {
