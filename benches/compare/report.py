@@ -136,10 +136,11 @@ COLOURS = {"haproxy": "#8a94a6", "raw": "#c9a227", "aurora": "#2f6fde"}
 def plot(run):
     """Bars of the ratios to nginx; a line where nginx stands, and a mark at Aurora's target."""
     chosen = [row for row in rows(run) if row.plotted]
-    left, unit, bar, gap, top = 330, 200, 14, 16, 60
+    left, bar, gap, top = 330, 14, 16, 60
     ratios = {(row, name): cell(run, row, name)[1] for row in chosen for name in COLOURS}
     limits = {row: row.most or row.least for row in chosen}
     widest = max([*ratios.values(), *(limit for limit in limits.values() if limit)])
+    unit = min(200, 700 / widest)
     group = len(COLOURS) * bar + gap
     width, height = int(left + widest * unit + 70), top + len(chosen) * group + 10
     parts = [
@@ -151,19 +152,20 @@ def plot(run):
         x = left + index * 100
         parts += [f'<rect x="{x}" y="32" width="10" height="10" fill="{colour}"/>', text(x + 15, 42, TITLES[name])]
     parts += [f'<path d="M{left + 303} 30v14" stroke="#c0392b" stroke-width="2"/>', text(left + 312, 42, "Aurora's target")]
+    parts.append(f'<path d="M{left + unit:.1f} {top - 6}V{height - 10}" stroke="#333" stroke-dasharray="3 3"/>')
     for index, row in enumerate(chosen):
         y = top + index * group
         better = "less is better" if row.most else "more is better"
         parts.append(text(left - 10, y + 20, row.label, 'text-anchor="end"'))
         parts.append(text(left - 10, y + 35, better, 'text-anchor="end" fill="#777" font-size="11"'))
-        for place, (name, colour) in enumerate(COLOURS.items()):
-            ratio = ratios[row, name]
-            parts.append(f'<rect x="{left}" y="{y + place * bar}" width="{ratio * unit:.1f}" height="{bar - 2}" fill="{colour}"/>')
-            parts.append(text(left + ratio * unit + 4, y + place * bar + 10, f"{ratio:.2f}", 'font-size="10"'))
         if limits[row]:
             x = left + limits[row] * unit
             parts.append(f'<path d="M{x:.1f} {y - 2}v{len(COLOURS) * bar + 2}" stroke="#c0392b" stroke-width="2"/>')
-    parts.append(f'<path d="M{left + unit} {top - 6}V{height - 10}" stroke="#333" stroke-dasharray="3 3"/>')
+        for place, (name, colour) in enumerate(COLOURS.items()):
+            ratio, line = ratios[row, name], y + place * bar
+            parts.append(f'<rect x="{left}" y="{line}" width="{ratio * unit:.1f}" height="{bar - 2}" fill="{colour}"/>')
+            readable = 'font-size="10" stroke="white" stroke-width="3" paint-order="stroke"'
+            parts.append(text(left + ratio * unit + 4, line + 10, f"{ratio:.2f}", readable))
     return "\n".join([*parts, "</svg>", ""])
 
 
