@@ -83,8 +83,9 @@ def latency(run):
     everybody = {"direct": run.mock, **run.gateways}
     p50 = collections.defaultdict(list)
     for name in run.interleaved(list(everybody)):
-        counts, _ = window(run, everybody[name], "rate", rate=300, seconds=SECONDS)
+        counts, cpu = window(run, everybody[name], "rate", rate=300, seconds=SECONDS)
         p50[name].append(counts["p50_us"])
+        run.keep("latency_cpu", name, cpu / counts["done"] * 1e6)
     for name in run.gateways:
         for through, direct in zip(p50[name], p50["direct"]):
             run.keep("added_p50", name, through - direct)
@@ -185,7 +186,7 @@ def changes(run):
         with make(with_filter=True) as gateway:
             gateway.wait_until_it_answers()
             load(gateway, "rate", rate=500, seconds=1)
-            for metric, change, every, seconds in (("p99_reload", gateway.reload, 1, 4), ("p99_swap", gateway.swap, 10, 10)):
+            for metric, change, every, seconds in (("p99_reload", gateway.reload, 1, 6), ("p99_swap", gateway.swap, 10, 10)):
                 p99 = {"still": [], "changing": []}
                 for which in run.interleaved(list(p99), run.rounds if seconds < 10 else 2):
                     generation = gateway.generation()

@@ -47,6 +47,7 @@ def rows(run):
         Row("chat_busy", "share of its core that it used for them", "%", 0, base=None),
         Row("chat256_rate", "requests/s, 256 connections", "/s", 0, base="raw", least=0.8),
         Row("added_p50", "added p50 at 300 requests/s", "µs", 0, most=1.3, plotted=True),
+        Row("latency_cpu", "CPU a request at 300 requests/s", "µs"),
         Row("paced_cpu", "CPU a chunk, 200 streams, one each 30 ms", "µs", most=1.2, plotted=True),
         Row("full_cpu", "CPU a chunk at full speed, 16 streams, a write each", "µs", 2, most=1.5, plotted=True),
         Row("full_rate", "chunks/s at full speed, 16 streams", "/s", 0, least=0.85, plotted=True),
