@@ -12,6 +12,7 @@ import contextlib
 import os
 import pathlib
 import signal
+import sys
 import tempfile
 import time
 
@@ -39,8 +40,8 @@ def arguments():
 
 def main():
     asked = arguments()
-    # As an interrupt: everything that was started is ended on the way out.
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    # As an interrupt does: everything that was started is ended on the way out.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by a signal"))
     files = processes.prepare()
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="aurora-compare-") as folder, contextlib.ExitStack() as running:
