@@ -63,7 +63,7 @@ def main():
         shares = foreign()
     report.show(run, shares, time.monotonic() - began)
     if not (asked.only or asked.also or asked.rounds < ROUNDS):
-        report.write(run)
+        report.write(run, shares)
 
 
 if __name__ == "__main__":

@@ -106,23 +106,28 @@ def correctness(run):
     )
 
 
+def neighbours(shares):
+    return f"other processes used {shares[0]:.0%} of all CPUs meanwhile, the host took {shares[1]:.0%}"
+
+
 def show(run, shares, seconds):
     lines = table(run)
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     for line in lines:
         print(" | ".join(text.ljust(width) for text, width in zip(line, widths)).rstrip())
     print(correctness(run))
-    print(f"{seconds:.0f} s; other processes used {shares[0]:.1%} of all CPUs, the host took {shares[1]:.1%}.")
+    print(f"{seconds:.0f} s; {neighbours(shares)}.")
 
 
-def write(run):
+def write(run, shares):
     """Puts the table between the markers in docs/performance.md, and the plot beside it."""
     lines = table(run)
     lines.insert(1, ["---"] * len(lines[0]))
     text = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     page = DOCS / "performance.md"
     machine = f"{len(CPUS)} shared cores, Linux {os.uname().machine.replace('_', '-')}"
-    section = f"<!-- compare:begin -->\n{text}\n\n{correctness(run)} Measured on {datetime.date.today()}, {machine}.\n<!-- compare:end -->"
+    measured = f"Measured on {datetime.date.today()}, {machine}; {neighbours(shares)}."
+    section = f"<!-- compare:begin -->\n{text}\n\n{correctness(run)} {measured}\n<!-- compare:end -->"
     old = page.read_text()
     new, found = re.subn(r"<!-- compare:begin -->.*<!-- compare:end -->", lambda _: section, old, flags=re.DOTALL)
     if not found:
