@@ -50,3 +50,7 @@ measure:
 # Aurora beside nginx, haproxy and a raw hyper proxy; a whole run (eight minutes) rewrites the table of docs/performance.md
 bench *ARGS:
     benches/compare/run {{ARGS}}
+
+# Instruction counts against the recorded ones; `just counts --update` records new ones
+counts *ARGS:
+    benches/counts/run {{ARGS}}
