@@ -54,3 +54,7 @@ bench *ARGS:
 # Instruction counts against the recorded ones; `just counts --update` records new ones
 counts *ARGS:
     benches/counts/run {{ARGS}}
+
+# How time and memory grow with routes, tokens, streams, plugins and bodies (about a quarter of an hour)
+growth *ARGS:
+    benches/growth/run {{ARGS}}

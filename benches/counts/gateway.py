@@ -10,9 +10,17 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = ROOT / "target/release/aurora"
+COUNTS = ROOT / "target/counts/release/counts"
 
 # Whatever is waited for: callgrind makes everything fifty times slower.
 DEADLINE = 60.0
+
+
+def build():
+    """Both binaries as the sources are now."""
+    for manifest, target in (("Cargo.toml", "target"), ("benches/counts/Cargo.toml", "target/counts")):
+        arguments = ["--manifest-path", manifest, "--target-dir", target]
+        subprocess.run(["cargo", "build", "--quiet", "--release", "--locked", *arguments], cwd=ROOT, check=True)
 
 
 class Gateway:
@@ -67,6 +75,10 @@ class Gateway:
     def port_after(self, words):
         address = self.output().split(words)[1].split()[0]
         return int(address.rsplit(":", 1)[1])
+
+    def ready_ms(self):
+        """How long the start took, by its own word."""
+        return float(self.output().split("\nready in ")[1].split()[0])
 
     def reloads(self):
         """How many reloads were published."""
@@ -124,8 +136,10 @@ class Wire:
         return found + end
 
     def message(self):
-        """A head and its body of known length."""
+        """A head and its body; one of unknown length keeps its framing."""
         head = self.until(b"\r\n\r\n")
+        if b"transfer-encoding: chunked" in head.lower():
+            return head, self.until(b"0\r\n\r\n")
         length = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
         length = int(length[0].split(b":")[1]) if length else 0
         while len(self.buffer) < length:

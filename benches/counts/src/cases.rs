@@ -15,14 +15,13 @@ use crate::{Work, bodies};
 const PIECE: usize = 16 << 10;
 
 /// All cases.
-pub(crate) const NAMES: [&str; 8] = [
+pub(crate) const NAMES: [&str; 7] = [
     "snapshots",
     "deltas",
     "route",
     "lease",
     "lease-least-busy",
     "lease-all-rest",
-    "tokens",
     "config",
 ];
 
@@ -35,7 +34,6 @@ pub(crate) fn prepare(case: &str, size: usize) -> Option<Work> {
         "lease" => lease(size, Strategy::RoundRobin),
         "lease-least-busy" => lease(size, Strategy::LeastBusy),
         "lease-all-rest" => lease_of_resting(size),
-        "tokens" => tokens_again(size),
         "config" => config(size),
         _ => return None,
     })
@@ -123,17 +121,6 @@ fn lease_of_resting(size: usize) -> Work {
         let refused: Result<_, PoolExhausted> = pool.lease(now, &[]);
         assert!(black_box(refused).is_err());
     })
-}
-
-/// A pool at a reload that changes none of its tokens.
-fn tokens_again(size: usize) -> Work {
-    let mut pool = pool(size, Strategy::RoundRobin);
-    let settings = Settings {
-        strategy: Strategy::RoundRobin,
-        cooldown: Duration::from_mins(1),
-        probe_dead: Duration::from_mins(10),
-    };
-    Box::new(move || pool = TokenPool::rebuild(Some(&pool), secrets(size), settings))
 }
 
 /// A config with so many routes, from text to settings.

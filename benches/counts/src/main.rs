@@ -1,8 +1,8 @@
 //! One piece of Aurora, done a given number of times: for counting instructions and for timing.
 //!
 //! `counts CASE SIZE TIMES` prepares what the case needs, does it once to warm up, and then `TIMES` times inside of
-//! [`measured`], the only function in which callgrind counts. It prints the time that took and the memory that the
-//! preparation left resident. `benches/counts/run` and `benches/growth/run` call it.
+//! [`measured`], the only function in which callgrind counts. It prints how long one time took. `benches/counts/run` and
+//! `benches/growth/run` call it.
 
 mod bodies;
 mod cases;
@@ -22,15 +22,12 @@ fn main() -> ExitCode {
     let (Ok(size), Ok(times)) = (size.parse(), times.parse()) else {
         return usage();
     };
-    let before = resident_bytes();
     let Some(mut work) = cases::prepare(case, size) else {
         return usage();
     };
-    let kept = resident_bytes().saturating_sub(before);
     work();
     let took = measured(times, &mut work);
     println!("nanoseconds {}", took.as_nanos() / u128::from(times.max(1)));
-    println!("resident {kept}");
     ExitCode::SUCCESS
 }
 
@@ -50,14 +47,4 @@ fn measured(times: u32, work: &mut Work) -> Duration {
         black_box(&mut *work)();
     }
     began.elapsed()
-}
-
-/// 0 where there is no such file.
-fn resident_bytes() -> u64 {
-    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    let pages = statm
-        .split(' ')
-        .nth(1)
-        .and_then(|pages| pages.parse::<u64>().ok());
-    pages.unwrap_or_default() * 4096
 }
