@@ -20,23 +20,27 @@ POWERS = [10, 100, 1_000, 10_000, 100_000]
 NOISE_KIB = 1024.0
 
 
-def cpu_seconds(gateway):
-    """Of all threads that are still there, in nanosecond steps."""
-    total = 0
+def cpu(gateway):
+    """Processor time of each thread, in nanoseconds."""
+    threads = {}
     for task in pathlib.Path(f"/proc/{gateway.process.pid}/task").iterdir():
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            total += int((task / "schedstat").read_text().split()[0])
-    return total / 1e9
+            threads[task.name] = int((task / "schedstat").read_text().split()[0])
+    return threads
+
+
+def seconds_since(before, gateway):
+    """Processor time since `before`. Threads that have ended meanwhile, as idle ones do, are left out."""
+    return sum(used - before.get(thread, 0) for thread, used in cpu(gateway).items()) / 1e9
 
 
 def rest(gateway):
     """Waits until it has nothing to do, as after a look at files that have changed."""
-    last = [-1.0]
 
     def is_idle():
+        before = cpu(gateway)
         time.sleep(0.5)
-        before, last[0] = last[0], cpu_seconds(gateway)
-        return last[0] - before < 0.005
+        return seconds_since(before, gateway) < 0.005
 
     wait_for("an idle gateway", is_idle)
 
@@ -68,13 +72,13 @@ def cpu_a_request(gateways, path_of, rounds=12, times=200):
         for turn in range(rounds + 1):
             for size, gateway in gateways.items():
                 asked = post(path_of(size), ASKED)
-                before = cpu_seconds(gateway)
+                before = cpu(gateway)
                 for _ in range(times):
                     clients[size].send(asked)
                     head, _ = clients[size].message()
                     if b" 200 " not in head.split(b"\r\n")[0]:
                         raise SystemExit(f"{path_of(size)}: {head.decode()}")
-                used = (cpu_seconds(gateway) - before) / times * 1e6
+                used = seconds_since(before, gateway) / times * 1e6
                 # The first round warms up.
                 best[size] = min(best.get(size, math.inf), used) if turn else math.inf
     return list(best.items())
@@ -166,9 +170,9 @@ def streams():
             peers.open(gateway.port, count - peers.count())
             rest(gateway)
             memory.append((count, gateway.memory_kib() - base))
-            before = cpu_seconds(gateway)
+            before = cpu(gateway)
             events = sum(peers.event() for _ in range(8))
-            busy.append((count, (cpu_seconds(gateway) - before) / events * 1e6))
+            busy.append((count, seconds_since(before, gateway) / events * 1e6))
         gateway.stop()
     return [
         Curve("Memory of open streams", "streams", "KiB", "linear", memory, NOISE_KIB),
