@@ -64,7 +64,7 @@ def milli(points):
     return [(size, nanoseconds / 1e6) for size, nanoseconds in points]
 
 
-def cpu_a_request(gateways, path_of, rounds=12, times=200):
+def cpu_a_request(gateways, path_of, rounds=24, times=150):
     """Microseconds of processor time at each size: the best of several rounds around all gateways."""
     best = {}
     with contextlib.ExitStack() as stack:
