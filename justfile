@@ -55,6 +55,6 @@ bench *ARGS:
 counts *ARGS:
     benches/counts/run {{ARGS}}
 
-# How time and memory grow with routes, tokens, streams, plugins and bodies (about a quarter of an hour)
+# How time and memory grow with routes, tokens, streams, plugins and bodies (about five minutes)
 growth *ARGS:
     benches/growth/run {{ARGS}}
