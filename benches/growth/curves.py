@@ -132,7 +132,7 @@ def panel(curve, left, top):
     line = " ".join(f"{at_x(x):.1f},{at_y(y):.1f}" for x, y in heard)
     out.append(f'<polyline class="{color}" points="{line}"/>')
     out += [f'<circle class="{color}" cx="{at_x(x):.1f}" cy="{at_y(y):.1f}" r="3"/>' for x, y in heard]
-    return "\n".join(out)
+    return "".join(out)
 
 
 STYLE = """
