@@ -8,6 +8,7 @@ mod exchange;
 pub(crate) mod fetch;
 mod form;
 mod headers;
+pub(crate) mod pool;
 mod redact;
 mod relay;
 mod send;

@@ -3,11 +3,13 @@
 use aurora_config::{OpenAi, ResponsesMode, Upstream};
 use aurora_sdk::{BoxFuture, Operation};
 use http::header::{AUTHORIZATION, HeaderValue};
+use http::uri::PathAndQuery;
 use secrecy::ExposeSecret;
-use url::Url;
+use url::{Position, Url};
 
 use super::{Answer, Call, Fault, Provider};
 use crate::upstream::client::{Client, Needs};
+use crate::upstream::pool::Pool;
 
 /// Speaks to one OpenAI-compatible server.
 #[derive(Debug)]
@@ -15,6 +17,8 @@ pub(crate) struct OpenAiProvider {
     base_url: Url,
     responses: ResponsesMode,
     client: Client,
+    /// Where the server is reached without TLS and proxy: its connections.
+    plain: Option<Pool>,
 }
 
 impl OpenAiProvider {
@@ -29,8 +33,14 @@ impl OpenAiProvider {
             websockets: false,
         };
         let client = Client::new(needs, upstream.proxy.as_ref(), &upstream.timeouts)?;
+        let url = &settings.base_url;
+        let is_plain = url.scheme() == "http" && upstream.proxy.is_none() && !has_user(url);
+        let authority = &url[Position::BeforeHost..Position::AfterPort];
         Ok(Self {
-            base_url: settings.base_url.clone(),
+            plain: is_plain
+                .then(|| Pool::new(authority, upstream.timeouts.connect))
+                .transpose()?,
+            base_url: url.clone(),
             responses: settings.responses,
             client,
         })
@@ -48,7 +58,6 @@ impl Provider for OpenAiProvider {
 
     fn forward(&self, call: Call) -> BoxFuture<'_, Result<Answer, Fault>> {
         Box::pin(async move {
-            let url = join(&self.base_url, &call.path);
             let mut headers = call.headers;
             if let Some(credential) = call.credential {
                 let bearer = format!("Bearer {}", credential.expose_secret());
@@ -60,11 +69,45 @@ impl Provider for OpenAiProvider {
                 value.set_sensitive(true);
                 headers.insert(AUTHORIZATION, value);
             }
+            let plain = self
+                .plain
+                .as_ref()
+                .zip(plain_path(&self.base_url, &call.path));
+            if let Some((pool, path)) = plain {
+                let client = &self.client;
+                return client
+                    .plain_exchange(pool, call.method, path, headers, call.body)
+                    .await;
+            }
+            let url = join(&self.base_url, &call.path);
             self.client
                 .exchange(call.method, url, headers, call.body)
                 .await
         })
     }
+
+    fn tend(&self) -> BoxFuture<'_, ()> {
+        if let Some(pool) = &self.plain {
+            pool.trim();
+        }
+        Box::pin(std::future::ready(()))
+    }
+}
+
+fn has_user(url: &Url) -> bool {
+    !url.username().is_empty() || url.password().is_some()
+}
+
+/// As [`join`], without reading the whole URL anew; `None` where that would not do.
+fn plain_path(base: &Url, path: &str) -> Option<PathAndQuery> {
+    let base = base.path().trim_end_matches('/');
+    let path = path.trim_start_matches('/').trim_end_matches('?');
+    let is_plain = path
+        .bytes()
+        .all(|byte| byte.is_ascii_graphic() && !b"\"#'<>\\^`{|}".contains(&byte));
+    is_plain
+        .then(|| format!("{base}/{path}").try_into().ok())
+        .flatten()
 }
 
 /// `path` (with its query) below `base`, which keeps its own path. `path` has no dot segments: the gateway refuses them.
@@ -90,7 +133,14 @@ mod tests {
 
     #[test]
     fn paths_are_joined_below_the_base() {
-        let joined = |base: &str, path: &str| join(&Url::parse(base).unwrap(), path).to_string();
+        let joined = |base: &str, path: &str| {
+            let base = Url::parse(base).unwrap();
+            let joined = join(&base, path);
+            if let Some(plain) = plain_path(&base, path) {
+                assert_eq!(plain, joined[Position::BeforePath..Position::AfterQuery]);
+            }
+            joined.to_string()
+        };
 
         assert_eq!(
             joined("http://h/v1", "chat/completions"),
@@ -106,5 +156,11 @@ mod tests {
             joined("http://h/v1", "//evil.example/x"),
             "http://h/v1/evil.example/x"
         );
+        assert_eq!(joined("http://h/v1", "a?"), "http://h/v1/a");
+        assert_eq!(
+            joined("http://h/v1", "a b|c?d=\"e"),
+            "http://h/v1/a%20b|c?d=%22e"
+        );
+        assert!(plain_path(&Url::parse("http://h/v1").unwrap(), "chat/completions?x=1").is_some());
     }
 }

@@ -3,6 +3,7 @@
 //! hyper has one timer for request heads and idle connections, so that a short one cuts kept-alive connections and a
 //! long one lets slow heads in. Here the connection knows which of the two it is in.
 
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
@@ -13,17 +14,17 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use futures_util::future::{BoxFuture, FutureExt};
+use futures_util::future::BoxFuture;
 use futures_util::task::AtomicWaker;
 use http::uri::Scheme;
-use http::{Request, Response, Version};
+use http::{Method, Request, Response, Version};
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::rt::Executor;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use salvo::http::ResBody;
-use salvo::{ConnCtrl, Service};
+use salvo::{Depot, FlowCtrl};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, timeout};
@@ -60,17 +61,17 @@ struct Busy {
 const HTTP2: usize = usize::MAX / 2;
 
 /// What all connections of a listener share.
-pub(super) struct Connections {
-    pub(super) service: Service,
+pub(super) struct Connections<H> {
+    /// Answers every request.
+    pub(super) handler: H,
     /// Each connection keeps those that it began with.
     pub(super) clocks: Arc<ArcSwap<Clocks>>,
-    pub(super) local: SocketAddr,
     /// Fires when kept-alive connections must end and running requests be their last.
     pub(super) close: CancellationToken,
     pub(super) tasks: TaskTracker,
 }
 
-impl Connections {
+impl<H: salvo::Handler> Connections<H> {
     /// Serves one client until it leaves, falls silent, or the listener closes.
     pub(super) async fn serve(
         self: Arc<Self>,
@@ -89,18 +90,24 @@ impl Connections {
         }
     }
 
-    async fn http<S>(&self, stream: S, remote: SocketAddr, scheme: Scheme, clocks: Clocks)
-    where
+    async fn http<S>(
+        self: &Arc<Self>,
+        stream: S,
+        remote: SocketAddr,
+        scheme: Scheme,
+        clocks: Clocks,
+    ) where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let busy = Arc::new(Busy::default());
-        let (local, control) = (self.local.into(), ConnCtrl::new());
-        let handler = self
-            .service
-            .hyper_handler(local, remote.into(), scheme, None, control, None);
         let io = TokioIo::new(ClockedIo::new(stream, Arc::clone(&busy), clocks));
         let builder = self.builder(clocks);
-        let mut connection = pin!(builder.serve_connection(io, Counted { handler, busy }));
+        let answering = Answering {
+            connections: Arc::clone(self),
+            scheme,
+            busy,
+        };
+        let mut connection = pin!(builder.serve_connection(io, answering));
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
             () = self.close.cancelled() => {
@@ -146,19 +153,17 @@ where
     }
 }
 
-/// Counts the requests under way.
-struct Counted<H> {
-    handler: H,
+/// Answers the requests of one connection, and counts those under way. All of them go to one handler, which has a router of its
+/// own, so that salvo's service with its router, catcher and list of handlers would only stand in between.
+struct Answering<H> {
+    connections: Arc<Connections<H>>,
+    scheme: Scheme,
     busy: Arc<Busy>,
 }
 
-impl<H> hyper::service::Service<Request<Incoming>> for Counted<H>
-where
-    H: hyper::service::Service<Request<Incoming>, Response = Response<ResBody>>,
-    H::Future: Send + 'static,
-{
+impl<H: salvo::Handler> hyper::service::Service<Request<Incoming>> for Answering<H> {
     type Response = Response<CountedBody>;
-    type Error = H::Error;
+    type Error = Infallible;
     type Future = BoxFuture<'static, Result<Self::Response, Self::Error>>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
@@ -166,8 +171,23 @@ where
             self.busy.count.fetch_max(HTTP2, Ordering::Relaxed);
         }
         let slot = Slot::take(&self.busy);
-        let answer = self.handler.call(request);
-        async move { Ok(answer.await?.map(|body| CountedBody { body, _slot: slot })) }.boxed()
+        let connections = Arc::clone(&self.connections);
+        let mut request = salvo::Request::from_hyper(request, self.scheme.clone());
+        Box::pin(async move {
+            let (mut depot, mut flow) = (Depot::new(), FlowCtrl::new(Vec::new()));
+            let mut answer = salvo::Response::new();
+            let handler = &connections.handler;
+            handler
+                .handle(&mut request, &mut depot, &mut answer, &mut flow)
+                .await;
+            if *request.method() == Method::HEAD {
+                // Over HTTP/2 hyper would send it.
+                answer.take_body();
+            }
+            Ok(answer
+                .into_hyper()
+                .map(|body| CountedBody { body, _slot: slot }))
+        })
     }
 }
 

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use salvo::{Router, Service};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
@@ -193,9 +192,8 @@ where
         .clone()
         .map(|tls| Arc::new(ArcSwapOption::from_pointee(tls)));
     let connections = Arc::new(Connections {
-        service: Service::new(Router::with_path("{**path}").goal(serve.handler.clone())),
+        handler: serve.handler.clone(),
         clocks: Arc::clone(&clocks),
-        local,
         close: close.clone(),
         tasks: tasks.clone(),
     });
@@ -209,9 +207,9 @@ where
 }
 
 /// Accepts until the listener closes; its socket closes with it.
-async fn accept(
+async fn accept<H: salvo::Handler>(
     listener: TcpListener,
-    connections: Arc<Connections>,
+    connections: Arc<Connections<H>>,
     tls: Option<Arc<ArcSwapOption<TlsAcceptor>>>,
 ) {
     loop {

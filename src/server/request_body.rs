@@ -27,14 +27,13 @@ pub(super) fn bounded(
     if length.is_some_and(|length| length > max) {
         return Err(Error::too_large(max));
     }
-    let timer = Box::pin(tokio::time::sleep(gap));
     let stream = Arriving {
         body,
         max,
         taken: 0,
         gap,
         heard: Instant::now(),
-        timer,
+        timer: None,
     };
     Ok(Body::stream(Box::pin(stream), length))
 }
@@ -45,7 +44,8 @@ struct Arriving {
     taken: u64,
     gap: Duration,
     heard: Instant,
-    timer: Pin<Box<Sleep>>,
+    /// Set when the client is first waited for: most bodies are there by then.
+    timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl Stream for Arriving {
@@ -70,12 +70,15 @@ impl Stream for Arriving {
                 Poll::Ready(None) => return Poll::Ready(None),
                 Poll::Pending => {}
             }
-            ready!(self.timer.as_mut().poll(cx));
             let due = self.heard + self.gap;
+            let timer = self
+                .timer
+                .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due)));
+            ready!(timer.as_mut().poll(cx));
             if due <= Instant::now() {
                 return Poll::Ready(Some(Err(too_slow(self.gap))));
             }
-            self.timer.as_mut().reset(due);
+            timer.as_mut().reset(due);
         }
     }
 }

@@ -1,11 +1,12 @@
 //! What an upstream answered, on its way to the client or to the next attempt.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use aurora_sdk::{Body, Error, Operation, Response};
 use aurora_tokens::Lease;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use futures_util::{StreamExt as _, stream};
 use http::header::{
     CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue,
     RETRY_AFTER,
@@ -17,7 +18,7 @@ use super::classify::{self, Verdict};
 use super::exchange::{Audience, Exchange};
 use super::relay::{Relay, Watch};
 use super::{Upstream, dialect, headers, redact};
-use crate::providers::Answer;
+use crate::providers::{Answer, Chunks};
 
 /// Tells proxies such as nginx not to gather an event stream.
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
@@ -32,8 +33,14 @@ pub(crate) struct Watching {
     pub(crate) permit: OwnedSemaphorePermit,
 }
 
+/// An answer that is no longer than this is taken whole, bytes, ...
+const MAX_AT_ONCE: u64 = 64 * 1024;
+
+/// ... where that takes no longer than this after its head: it then needs nobody who watches it, and goes out in one piece.
+const AT_ONCE: Duration = Duration::from_millis(20);
+
 /// A success on its way to the client.
-pub(crate) fn relay(
+pub(crate) async fn relay(
     exchange: &Exchange,
     upstream: &Upstream,
     answer: Answer,
@@ -64,6 +71,21 @@ pub(crate) fn relay(
         .get(CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.parse().ok());
+    let mut body = body;
+    if events.is_none()
+        && let Some(length) = length.filter(|length| *length <= MAX_AT_ONCE)
+    {
+        match at_once(body, length).await {
+            Ok(whole) => {
+                return Response {
+                    status,
+                    headers: shown.into(),
+                    body: whole.into(),
+                };
+            }
+            Err(rest) => body = rest,
+        }
+    }
     let watch = Watch {
         operation: watching.operation,
         events,
@@ -83,6 +105,47 @@ pub(crate) fn relay(
         headers: shown.into(),
         body,
     }
+}
+
+/// The whole of a short body; where it does not come at once, the body as it was.
+async fn at_once(mut body: Chunks, length: u64) -> Result<Bytes, Chunks> {
+    let (mut first, mut more, mut fault) = (Bytes::new(), BytesMut::new(), None);
+    let mut left = length;
+    let gathering = async {
+        while left > 0 {
+            match body.next().await {
+                Some(Ok(piece)) => {
+                    left = left.saturating_sub(piece.len() as u64);
+                    if first.is_empty() {
+                        first = piece;
+                    } else {
+                        more.extend_from_slice(&piece);
+                    }
+                }
+                Some(Err(broken)) => return fault = Some(broken),
+                None => return,
+            }
+        }
+    };
+    // What came until then stays.
+    let is_late = tokio::time::timeout(AT_ONCE, gathering).await.is_err();
+    if left == 0 && more.is_empty() {
+        return Ok(first);
+    }
+    if left == 0 {
+        return Ok([first, more.freeze()].concat().into());
+    }
+    let start = stream::iter(
+        [first, more.freeze()]
+            .into_iter()
+            .filter(|piece| !piece.is_empty())
+            .map(Ok),
+    );
+    if is_late {
+        return Err(Box::pin(start.chain(body)));
+    }
+    // It has ended already, and too early.
+    Err(Box::pin(start.chain(stream::iter(fault.map(Err)))))
 }
 
 /// What an answer that is no plain success comes to.

@@ -6,10 +6,12 @@ use std::time::{Duration, Instant};
 
 use aurora_config::Timeouts;
 use aurora_sdk::{Body, Error};
+use bytes::Bytes;
 use futures_util::StreamExt;
 use http::header::{
     CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
+use http::uri::PathAndQuery;
 use http::{HeaderMap, Method};
 use std::sync::{Mutex, PoisonError};
 use tokio_tungstenite::WebSocketStream;
@@ -18,13 +20,17 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use url::Url;
 
+use super::pool::Pool;
 use crate::providers::{Answer, Fault};
 
 /// Idle upstream connections are closed after this long, before most servers do.
-const POOL_IDLE: Duration = Duration::from_secs(55);
+pub(super) const POOL_IDLE: Duration = Duration::from_secs(55);
 
 /// Response heads with more headers than this are refused.
-const MAX_HEADERS: usize = 200;
+pub(super) const MAX_HEADERS: usize = 200;
+
+/// What upstreams are told about the sender.
+pub(super) const USER_AGENT_VALUE: &str = concat!("aurora/", env!("CARGO_PKG_VERSION"));
 
 /// The largest message of a websocket, bytes.
 const MAX_MESSAGE: usize = 32 << 20;
@@ -102,7 +108,8 @@ impl Client {
             &self.pooled
         };
         attach(&mut request, body, &upload);
-        let response = self.head(client.execute(request), &upload).await?;
+        let executing = async { client.execute(request).await.map_err(|error| fault(&error)) };
+        let response = self.head(executing, &upload).await?;
         let status = response.status();
         let headers = response.headers().clone();
         let body = response
@@ -111,6 +118,26 @@ impl Client {
         Ok(Answer {
             status,
             headers,
+            body: Box::pin(body),
+            judged: false,
+        })
+    }
+
+    /// As [`Client::exchange`], over the connections of `pool`.
+    pub(crate) async fn plain_exchange(
+        &self,
+        pool: &Pool,
+        method: Method,
+        path: PathAndQuery,
+        headers: HeaderMap,
+        body: Body,
+    ) -> Result<Answer, Fault> {
+        let upload = Arc::new(Upload::default());
+        let sending = pool.send(method, path, headers, body, &upload);
+        let (head, body) = self.head(sending, &upload).await?.into_parts();
+        Ok(Answer {
+            status: head.status,
+            headers: head.headers,
             body: Box::pin(body),
             judged: false,
         })
@@ -137,9 +164,8 @@ impl Client {
             .header(SEC_WEBSOCKET_KEY, &key)
             .build()
             .map_err(|error| fault(&error))?;
-        let response = self
-            .head(client.execute(request), &Upload::default())
-            .await?;
+        let executing = async { client.execute(request).await.map_err(|error| fault(&error)) };
+        let response = self.head(executing, &Upload::default()).await?;
         let accepted = response
             .headers()
             .get(SEC_WEBSOCKET_ACCEPT)
@@ -157,11 +183,11 @@ impl Client {
         Ok(WebSocketStream::from_raw_socket(upgraded, Role::Client, Some(config)).await)
     }
 
-    async fn head(
+    async fn head<T>(
         &self,
-        execute: impl Future<Output = Result<reqwest::Response, reqwest::Error>>,
+        execute: impl Future<Output = Result<T, Fault>>,
         upload: &Upload,
-    ) -> Result<reqwest::Response, Fault> {
+    ) -> Result<T, Fault> {
         let mut execute = std::pin::pin!(execute);
         loop {
             let left = (upload.quiet_since() + self.timeouts.first_byte)
@@ -171,7 +197,7 @@ impl Client {
             }
             match tokio::time::timeout(left, &mut execute).await {
                 Ok(Ok(response)) => return Ok(response),
-                Ok(Err(error)) => return Err(upload.failure().unwrap_or_else(|| fault(&error))),
+                Ok(Err(fault)) => return Err(upload.failure().unwrap_or(fault)),
                 // The upload may have moved meanwhile.
                 Err(_) => {}
             }
@@ -200,7 +226,7 @@ impl Settings<'_> {
 
     fn builder(&self, idle: usize) -> Result<reqwest::ClientBuilder, String> {
         let mut builder = reqwest::Client::builder()
-            .user_agent(concat!("aurora/", env!("CARGO_PKG_VERSION")))
+            .user_agent(USER_AGENT_VALUE)
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(self.connect)
             .gzip(self.decoding)
@@ -236,20 +262,13 @@ fn attach(request: &mut reqwest::Request, body: Body, upload: &Arc<Upload>) {
             .insert(http::header::CONTENT_LENGTH, length.into());
     }
     let upload = Arc::clone(upload);
-    let stream = body.into_stream().map(move |chunk| {
-        upload.moved();
-        chunk.map_err(|error| {
-            let text = error.to_string();
-            upload.fail(error);
-            std::io::Error::other(text)
-        })
-    });
+    let stream = body.into_stream().map(move |piece| upload.passed(piece));
     *request.body_mut() = Some(reqwest::Body::wrap_stream(stream));
 }
 
 /// How far a streamed request body is.
 #[derive(Debug)]
-struct Upload {
+pub(super) struct Upload {
     started: Instant,
     moved_ms: AtomicU64,
     failure: Mutex<Option<Error>>,
@@ -266,6 +285,16 @@ impl Default for Upload {
 }
 
 impl Upload {
+    /// The next piece on its way to the upstream; what ended the body early is kept for the client.
+    pub(super) fn passed(&self, piece: Result<Bytes, Error>) -> std::io::Result<Bytes> {
+        self.moved();
+        piece.map_err(|error| {
+            let text = error.to_string();
+            self.fail(error);
+            std::io::Error::other(text)
+        })
+    }
+
     fn moved(&self) {
         let elapsed = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.moved_ms.store(elapsed, Ordering::Relaxed);
@@ -310,18 +339,20 @@ fn fault(error: &reqwest::Error) -> Fault {
 
 /// The causes of an error, outermost first, without URLs: they may hold what is not for logs.
 fn chain(error: &reqwest::Error) -> String {
-    let mut text = String::new();
-    let mut source = std::error::Error::source(error);
+    match std::error::Error::source(error) {
+        Some(cause) => causes(cause),
+        None => "the exchange failed".to_owned(),
+    }
+}
+
+/// An error and its causes, outermost first.
+pub(super) fn causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
     while let Some(cause) = source {
-        if !text.is_empty() {
-            text.push_str(": ");
-        }
+        text.push_str(": ");
         text.push_str(&cause.to_string());
         source = cause.source();
     }
-    if text.is_empty() {
-        "the exchange failed".to_owned()
-    } else {
-        text
-    }
+    text
 }

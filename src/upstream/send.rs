@@ -255,7 +255,7 @@ impl Sending<'_> {
                 lease,
                 permit,
             };
-            return Step::Done(answer::relay(self.exchange, upstream, answer, watch));
+            return Step::Done(answer::relay(self.exchange, upstream, answer, watch).await);
         }
         match answer::judge(operation, upstream, answer, lease).await {
             Judged::Relay(response) => Step::Done(response),
@@ -358,8 +358,9 @@ fn no_upstream(reasons: &str, retry_after: Option<Duration>) -> Error {
 
 /// `body` with the upstream's own name of the model.
 fn renamed(body: &Bytes, alias: Option<&str>) -> Bytes {
-    match (alias, Peek::of(body)) {
-        (Some(alias), Ok(peek)) => peek::with_model(body, &peek, alias),
-        _ => body.clone(),
+    let peeked = alias.and_then(|alias| Some((alias, Peek::of(body).ok()?)));
+    match peeked {
+        Some((alias, peek)) => peek::with_model(body, &peek, alias),
+        None => body.clone(),
     }
 }
