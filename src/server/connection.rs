@@ -73,16 +73,20 @@ pub(super) struct Connections<H> {
 
 impl<H: salvo::Handler> Connections<H> {
     /// Serves one client until it leaves, falls silent, or the listener closes.
-    pub(super) async fn serve(
+    pub(super) async fn serve(self: Arc<Self>, socket: TcpStream, remote: SocketAddr) {
+        let clocks = **self.clocks.load();
+        self.http(socket, remote, Scheme::HTTP, clocks).await;
+    }
+
+    /// As [`Connections::serve`], behind TLS. Apart from it, because every connection takes the memory of the largest that its
+    /// task may hold.
+    pub(super) async fn serve_tls(
         self: Arc<Self>,
         socket: TcpStream,
         remote: SocketAddr,
-        tls: Option<Arc<TlsAcceptor>>,
+        tls: Arc<TlsAcceptor>,
     ) {
         let clocks = **self.clocks.load();
-        let Some(tls) = tls else {
-            return self.http(socket, remote, Scheme::HTTP, clocks).await;
-        };
         match timeout(clocks.header_read, tls.accept(socket)).await {
             Ok(Ok(stream)) => self.http(stream, remote, Scheme::HTTPS, clocks).await,
             Ok(Err(error)) => tracing::debug!(%remote, %error, "TLS handshake failed"),

@@ -221,8 +221,13 @@ async fn accept<H: salvo::Handler>(
         match accepted {
             Ok((socket, remote)) => {
                 let acceptor = tls.as_ref().and_then(|tls| tls.load_full());
-                let serving = Arc::clone(&connections).serve(socket, remote, acceptor);
-                connections.tasks.spawn(serving);
+                let serving = Arc::clone(&connections);
+                match acceptor {
+                    None => connections.tasks.spawn(serving.serve(socket, remote)),
+                    Some(tls) => connections
+                        .tasks
+                        .spawn(serving.serve_tls(socket, remote, tls)),
+                };
             }
             Err(error) => {
                 tracing::warn!(%error, "accept failed");
