@@ -3,28 +3,29 @@
 //! the cost of the whole request.
 
 use std::collections::VecDeque;
-use std::pin::Pin;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
 
 use aurora_sdk::Body;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
 use http::header::{ACCEPT, HOST, USER_AGENT};
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{HeaderValue, Method, Request, Response, Uri};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri};
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
-use hyper::client::conn::http1::{Builder, SendRequest};
+use hyper::client::conn::TrySendError;
+use hyper::client::conn::http1::{Builder, Connection, SendRequest};
 use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
 use tower_service::Service as _;
 
 use super::client::{MAX_HEADERS, POOL_IDLE, USER_AGENT_VALUE, Upload, causes};
 use crate::providers::Fault;
-
-/// How long a connection may take to be free for the next request when its last answer has been read.
-const SETTLE: Duration = Duration::from_secs(1);
 
 /// See the module.
 #[derive(Debug, Clone)]
@@ -42,36 +43,93 @@ struct Idle(Mutex<VecDeque<Waiting>>);
 
 #[derive(Debug)]
 struct Waiting {
-    sender: Sender,
+    link: Link,
     since: Instant,
 }
 
-type Sender = SendRequest<Upstreamed>;
+impl Waiting {
+    fn is_fresh(&self) -> bool {
+        self.since.elapsed() < POOL_IDLE
+    }
+}
 
 impl Idle {
     fn waiting(&self) -> MutexGuard<'_, VecDeque<Waiting>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The connection that was used last, if it may still be open.
-    fn take(&self) -> Option<Sender> {
-        let mut waiting = self.waiting();
-        while let Some(last) = waiting.pop_back() {
-            if !last.sender.is_closed() && last.since.elapsed() < POOL_IDLE {
-                return Some(last.sender);
+    /// The connection that was used last, if it is still open.
+    fn take(&self) -> Option<Link> {
+        loop {
+            let mut last = self.waiting().pop_back()?;
+            if last.is_fresh() && last.link.is_ready() {
+                return Some(last.link);
             }
         }
-        None
     }
 
-    fn put(&self, sender: Sender) {
+    fn put(&self, link: Link) {
         let since = Instant::now();
-        self.waiting().push_back(Waiting { sender, since });
+        self.waiting().push_back(Waiting { link, since });
     }
 
     fn trim(&self) {
         self.waiting()
-            .retain(|waiting| !waiting.sender.is_closed() && waiting.since.elapsed() < POOL_IDLE);
+            .retain_mut(|waiting| waiting.is_fresh() && waiting.link.is_ready());
+    }
+}
+
+/// A connection. No task of its own moves it on, but whoever waits for its answer: neither has to wake the other.
+#[derive(Debug)]
+struct Link {
+    sender: SendRequest<Upstreamed>,
+    /// Until it has ended.
+    connection: Option<Pin<Box<Connection<TokioIo<TcpStream>, Upstreamed>>>>,
+}
+
+impl Link {
+    /// Reads and writes what can be read and written now.
+    fn drive(&mut self, cx: &mut Context<'_>) {
+        let Some(connection) = &mut self.connection else {
+            return;
+        };
+        if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
+            // Who waits for something of it is told by that.
+            self.connection = None;
+            if let Err(error) = ended {
+                tracing::debug!(%error, "connection to an upstream ended");
+            }
+        }
+    }
+
+    /// Whether it takes a request now.
+    fn is_ready(&mut self) -> bool {
+        self.drive(&mut Context::from_waker(Waker::noop()));
+        self.sender.is_ready()
+    }
+
+    async fn send(
+        &mut self,
+        request: Request<Upstreamed>,
+    ) -> Result<Response<Incoming>, TrySendError<Request<Upstreamed>>> {
+        let mut sending = pin!(self.sender.try_send_request(request));
+        poll_fn(|cx| {
+            self.drive(cx);
+            sending.as_mut().poll(cx)
+        })
+        .await
+    }
+
+    /// Moves on by itself from here on.
+    fn let_go(self) -> SendRequest<Upstreamed> {
+        if let Some(connection) = self.connection {
+            tokio::spawn(async move {
+                if let Err(error) = connection.await {
+                    tracing::debug!(%error, "connection to an upstream ended");
+                }
+            });
+        }
+        self.sender
     }
 }
 
@@ -111,7 +169,7 @@ impl Pool {
         &self,
         method: Method,
         path: PathAndQuery,
-        mut headers: http::HeaderMap,
+        mut headers: HeaderMap,
         body: Body,
         upload: &Arc<Upload>,
     ) -> Result<Response<Answered>, Fault> {
@@ -127,12 +185,16 @@ impl Pool {
         *request.method_mut() = method;
         *request.uri_mut() = Uri::from(path);
         *request.headers_mut() = headers;
-        while !is_streamed && let Some(mut sender) = self.idle.take() {
-            if sender.ready().await.is_err() {
-                continue;
-            }
-            match sender.try_send_request(request).await {
-                Ok(response) => return Ok(self.answered(response, Some(sender))),
+        if is_streamed {
+            // What is uploaded must not wait until somebody reads the answer.
+            let mut sender = self.connect().await?.let_go();
+            let sent = sender.send_request(request).await;
+            let response = sent.map_err(|error| fault(&error))?;
+            return Ok(response.map(Answered::alone));
+        }
+        while let Some(mut link) = self.idle.take() {
+            match link.send(request).await {
+                Ok(response) => return Ok(self.answered(response, link)),
                 Err(mut error) => match error.take_message() {
                     // It was closed before anything of the request was sent.
                     Some(unsent) => request = unsent,
@@ -140,15 +202,14 @@ impl Pool {
                 },
             }
         }
-        let mut sender = self.connect().await?;
-        let response = sender
-            .send_request(request)
-            .await
-            .map_err(|error| fault(&error))?;
-        Ok(self.answered(response, (!is_streamed).then_some(sender)))
+        let mut link = self.connect().await?;
+        match link.send(request).await {
+            Ok(response) => Ok(self.answered(response, link)),
+            Err(error) => Err(fault(error.error())),
+        }
     }
 
-    async fn connect(&self) -> Result<Sender, Fault> {
+    async fn connect(&self) -> Result<Link, Fault> {
         let mut connector = self.connector.clone();
         let mut uri = http::uri::Parts::default();
         uri.scheme = Some(Scheme::HTTP);
@@ -167,19 +228,18 @@ impl Pool {
             .handshake(stream)
             .await
             .map_err(|error| fault(&error))?;
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "connection to an upstream ended");
-            }
-        });
-        Ok(sender)
+        Ok(Link {
+            sender,
+            connection: Some(Box::pin(connection)),
+        })
     }
 
-    fn answered(&self, response: Response<Incoming>, sender: Option<Sender>) -> Response<Answered> {
+    fn answered(&self, response: Response<Incoming>, link: Link) -> Response<Answered> {
         response.map(|body| {
             let mut answered = Answered {
                 body,
-                home: sender.map(|sender| (sender, Arc::clone(&self.idle))),
+                link: Some((link, Arc::clone(&self.idle))),
+                end: None,
             };
             answered.go_home(false);
             answered
@@ -187,43 +247,53 @@ impl Pool {
     }
 }
 
+/// Pieces that are there at the same moment are joined up to so many bytes.
+const JOINED: usize = 16 * 1024;
+
+/// A piece of that many bytes goes alone.
+const LARGE: usize = 4 * 1024;
+
 /// The body of an answer. Its connection takes the next request as soon as all of it is read.
 #[derive(Debug)]
 pub(super) struct Answered {
     body: Incoming,
-    home: Option<(Sender, Arc<Idle>)>,
+    link: Option<(Link, Arc<Idle>)>,
+    /// How it ended, where pieces go out before that.
+    end: Option<Option<Fault>>,
 }
+
+type Piece = Option<Result<Bytes, Fault>>;
 
 impl Answered {
+    /// One whose connection moves on by itself.
+    fn alone(body: Incoming) -> Self {
+        Self {
+            body,
+            link: None,
+            end: None,
+        }
+    }
+
     /// Gives the connection back, where there is nothing left to read; `is_over` where the body has said so.
     fn go_home(&mut self, is_over: bool) {
-        if !is_over && !self.body.is_end_stream() {
-            return;
+        if (is_over || self.body.is_end_stream())
+            && let Some((mut link, idle)) = self.link.take()
+            && link.is_ready()
+        {
+            idle.put(link);
         }
-        let Some((mut sender, idle)) = self.home.take() else {
-            return;
-        };
-        if sender.is_ready() {
-            return idle.put(sender);
-        }
-        if sender.is_closed() {
-            return;
-        }
-        // It has to read the end of the message first.
-        tokio::spawn(async move {
-            if let Ok(Ok(())) = tokio::time::timeout(SETTLE, sender.ready()).await {
-                idle.put(sender);
-            }
-        });
     }
-}
 
-impl Stream for Answered {
-    type Item = Result<Bytes, Fault>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Piece> {
         loop {
-            match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+            let mut polled = Pin::new(&mut self.body).poll_frame(cx);
+            if polled.is_pending()
+                && let Some((link, _)) = &mut self.link
+            {
+                link.drive(cx);
+                polled = Pin::new(&mut self.body).poll_frame(cx);
+            }
+            match ready!(polled) {
                 Some(Ok(frame)) => {
                     self.go_home(false);
                     // Trailers mean nothing here.
@@ -240,6 +310,45 @@ impl Stream for Answered {
                 }
             }
         }
+    }
+}
+
+impl Stream for Answered {
+    type Item = Result<Bytes, Fault>;
+
+    /// Small pieces that are there already come as one, so that they go out as one; more is never waited for.
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Piece> {
+        if let Some(end) = self.end.take() {
+            return Poll::Ready(end.map(Err));
+        }
+        let first = match ready!(self.poll_piece(cx)) {
+            Some(Ok(first)) if first.len() < LARGE => first,
+            other => return Poll::Ready(other),
+        };
+        let mut joined = BytesMut::new();
+        while joined.len() < JOINED {
+            match self.poll_piece(cx) {
+                Poll::Ready(Some(Ok(piece))) => {
+                    if joined.is_empty() {
+                        joined.reserve(first.len() + piece.len().max(LARGE));
+                        joined.extend_from_slice(&first);
+                    }
+                    joined.extend_from_slice(&piece);
+                }
+                Poll::Ready(Some(Err(fault))) => self.end = Some(Some(fault)),
+                Poll::Ready(None) => self.end = Some(None),
+                Poll::Pending => break,
+            }
+            if self.end.is_some() {
+                break;
+            }
+        }
+        let piece = if joined.is_empty() {
+            first
+        } else {
+            joined.freeze()
+        };
+        Poll::Ready(Some(Ok(piece)))
     }
 }
 
