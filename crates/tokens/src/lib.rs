@@ -3,6 +3,7 @@
 //! No I/O and no clock: the time is an argument, so every rule can be tested without waiting.
 
 mod pool;
+mod ranking;
 mod token;
 
 pub use pool::{PoolExhausted, Settings, Strategy, TokenPool};

@@ -1,13 +1,15 @@
 //! Picks a token for a request.
 
 use std::collections::HashMap;
+use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use secrecy::SecretString;
 
-use crate::token::{Health, Lease, Token, TokenId, TokenStatus};
+use crate::ranking::{Rank, Ranking};
+use crate::token::{Lease, Token, TokenId, TokenStatus};
 
 /// How a pool picks among the tokens that may be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -38,6 +40,7 @@ pub struct TokenPool {
     tokens: Vec<(Arc<Token>, String)>,
     settings: Settings,
     next: AtomicUsize,
+    ranking: Arc<Ranking>,
 }
 
 /// No token may be used now.
@@ -69,7 +72,7 @@ impl TokenPool {
             })
             .unwrap_or_default();
         let mut seen = std::collections::HashSet::new();
-        let tokens = tokens
+        let tokens: Vec<_> = tokens
             .into_iter()
             .filter_map(|(secret, origin)| {
                 let id = TokenId::of(&secret);
@@ -82,11 +85,16 @@ impl TokenPool {
                 Some((token, origin))
             })
             .collect();
+        let ranking = Arc::new(Ranking::new(settings.strategy));
+        for (number, (token, _)) in (0..).zip(&tokens) {
+            token.enter(&ranking, number);
+        }
         let next = previous.map_or(0, |pool| pool.next.load(Ordering::Relaxed));
         Self {
             tokens,
             settings,
             next: AtomicUsize::new(next),
+            ranking,
         }
     }
 
@@ -105,76 +113,69 @@ impl TokenPool {
     /// # Errors
     /// [`PoolExhausted`] with the time until the first one may be used.
     pub fn lease(&self, now: Instant, tried: &[TokenId]) -> Result<Lease, PoolExhausted> {
-        let usable =
-            |token: &Token| !tried.contains(&token.id) && token.take(now, self.settings.probe_dead);
-        let found = match self.settings.strategy {
+        let start = match self.settings.strategy {
             Strategy::RoundRobin => {
-                let start = self.next.fetch_add(1, Ordering::Relaxed) % self.tokens.len().max(1);
-                let (before, after) = self.tokens.split_at(start);
-                after
-                    .iter()
-                    .chain(before)
-                    .map(|(token, _)| token)
-                    .find(|token| usable(token))
+                let next = self.next.fetch_add(1, Ordering::Relaxed);
+                u32::try_from(next % self.tokens.len().max(1)).unwrap_or_default()
             }
-            Strategy::Sticky => self
-                .tokens
-                .iter()
-                .map(|(token, _)| token)
-                .find(|token| usable(token)),
-            Strategy::LeastBusy => self.least_busy(now, &usable),
+            Strategy::LeastBusy | Strategy::Sticky => 0,
         };
-        match found {
-            Some(token) => Ok(Lease::new(
-                Arc::clone(token),
-                self.settings.cooldown,
-                self.settings.probe_dead,
-            )),
-            None => Err(self.exhausted(now)),
-        }
+        // Where load does not count, the token whose turn it is mostly serves, and no lock of the whole pool is needed.
+        let straight = match self.settings.strategy {
+            Strategy::RoundRobin | Strategy::Sticky => self.try_lease(start, now, tried),
+            Strategy::LeastBusy => None,
+        };
+        straight
+            .or_else(|| self.lease_ranked(start, now, tried))
+            .ok_or_else(|| self.ranking.exhausted(now))
     }
 
-    /// Tries the healthy ones by load before it spends a probe on a dead one.
-    fn least_busy(&self, now: Instant, usable: &impl Fn(&Token) -> bool) -> Option<&Arc<Token>> {
-        let ready = |token: &Token| match token.health() {
-            Health::Ok => 0,
-            Health::Cooling { until } if until <= now => 0,
-            Health::Dead { probe_at, .. } if probe_at <= now => 1,
-            Health::Cooling { .. } | Health::Dead { .. } => 2,
+    fn lease_ranked(&self, start: u32, now: Instant, tried: &[TokenId]) -> Option<Lease> {
+        let start = Rank::numbered(start);
+        let wanted = |number| {
+            self.token(number)
+                .is_some_and(|token| !tried.contains(&token.id))
         };
-        let mut order: Vec<&Arc<Token>> = self.tokens.iter().map(|(token, _)| token).collect();
-        order.sort_by_key(|token| (ready(token), token.busy.load(Ordering::Relaxed)));
-        order.into_iter().find(|token| usable(token))
+        let halves = [
+            (Bound::Included(start), Bound::Unbounded),
+            (Bound::Unbounded, Bound::Excluded(start)),
+        ];
+        for (mut from, to) in halves {
+            while let Some(rank) = self.ranking.first(now, (from, to), wanted) {
+                if let Some(lease) = self.try_lease(rank.number(), now, tried) {
+                    return Some(lease);
+                }
+                // Another request was faster, or knows a later time than this one.
+                from = Bound::Excluded(rank);
+            }
+        }
+        None
     }
 
-    fn exhausted(&self, now: Instant) -> PoolExhausted {
-        let count = |wanted: fn(&Health) -> bool| {
-            self.tokens
-                .iter()
-                .filter(|(token, _)| wanted(&token.health()))
-                .count()
-        };
-        PoolExhausted {
-            retry_after: self
-                .tokens
-                .iter()
-                .filter_map(|(token, _)| token.ready_at())
-                .min()
-                .map(|at| at.saturating_duration_since(now)),
-            cooling: count(|health| matches!(health, Health::Cooling { .. })),
-            dead: count(|health| matches!(health, Health::Dead { .. })),
+    fn token(&self, number: u32) -> Option<&Arc<Token>> {
+        self.tokens.get(number as usize).map(|(token, _)| token)
+    }
+
+    fn try_lease(&self, number: u32, now: Instant, tried: &[TokenId]) -> Option<Lease> {
+        let token = self.token(number)?;
+        if tried.contains(&token.id) {
+            return None;
         }
+        token.lease(now, &self.settings)
     }
 
     /// Every token's state, in the order written.
     pub fn status(&self) -> Vec<TokenStatus> {
         self.tokens
             .iter()
-            .map(|(token, origin)| TokenStatus {
-                id: token.id.clone(),
-                origin: origin.clone(),
-                health: token.health(),
-                busy: token.busy.load(Ordering::Relaxed),
+            .map(|(token, origin)| {
+                let standing = token.standing();
+                TokenStatus {
+                    id: token.id.clone(),
+                    origin: origin.clone(),
+                    health: standing.health,
+                    busy: standing.busy as usize,
+                }
             })
             .collect()
     }

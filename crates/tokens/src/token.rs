@@ -2,12 +2,14 @@
 
 use std::fmt;
 use std::fmt::Write as _;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
+
+use crate::pool::Settings;
+use crate::ranking::{Place, Ranking};
 
 /// Names a token in logs and status: the first eight hex digits of its SHA-256.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -51,6 +53,17 @@ pub enum Health {
     },
 }
 
+impl Health {
+    /// The end of its rest; `None` when it has none.
+    pub(crate) fn ready_at(&self) -> Option<Instant> {
+        match *self {
+            Self::Ok => None,
+            Self::Cooling { until } => Some(until),
+            Self::Dead { probe_at, .. } => Some(probe_at),
+        }
+    }
+}
+
 /// What a request says about its token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
@@ -80,12 +93,34 @@ pub struct TokenStatus {
     pub busy: usize,
 }
 
-/// A token with its health. Survives reloads as long as it stays listed.
+/// All about a token that changes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Standing {
+    pub(crate) health: Health,
+    /// Requests that use it now.
+    pub(crate) busy: u32,
+}
+
+/// A token with its standing. Survives reloads as long as it stays listed.
 pub(crate) struct Token {
     pub(crate) id: TokenId,
-    pub(crate) secret: SecretString,
-    pub(crate) busy: AtomicUsize,
-    health: Mutex<Health>,
+    secret: SecretString,
+    state: Mutex<State>,
+}
+
+struct State {
+    standing: Standing,
+    /// One for each pool that has it: the newest, and those that older requests still use.
+    places: Vec<Place>,
+}
+
+impl State {
+    fn set(&mut self, standing: Standing) {
+        let before = std::mem::replace(&mut self.standing, standing);
+        for place in &self.places {
+            place.changed(&before, &standing);
+        }
+    }
 }
 
 impl Token {
@@ -93,47 +128,57 @@ impl Token {
         Self {
             id,
             secret,
-            busy: AtomicUsize::new(0),
-            health: Mutex::new(Health::Ok),
+            state: Mutex::new(State {
+                standing: Standing {
+                    health: Health::Ok,
+                    busy: 0,
+                },
+                places: Vec::new(),
+            }),
         }
     }
 
     /// Held for nanoseconds and never across an await.
-    fn health_mut(&self) -> MutexGuard<'_, Health> {
-        self.health.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn health(&self) -> Health {
-        *self.health_mut()
+    pub(crate) fn standing(&self) -> Standing {
+        self.state().standing
     }
 
-    /// Whether it may serve at `now`; a dead token whose time has come is given out once per `probe_dead`.
-    pub(crate) fn take(&self, now: Instant, probe_dead: Duration) -> bool {
-        let mut health = self.health_mut();
-        match *health {
-            Health::Ok => true,
-            Health::Cooling { until } if until <= now => {
-                *health = Health::Ok;
-                true
-            }
-            Health::Dead { reason, probe_at } if probe_at <= now => {
-                *health = Health::Dead {
-                    reason,
-                    probe_at: now + probe_dead,
-                };
-                true
-            }
-            Health::Cooling { .. } | Health::Dead { .. } => false,
-        }
+    /// Enters it in the ranking of a new pool, as its token `number`.
+    pub(crate) fn enter(&self, ranking: &Arc<Ranking>, number: u32) {
+        let mut state = self.state();
+        state.places.retain(Place::is_live);
+        let place = Place::enter(ranking, number, &state.standing);
+        // Nearly always the only one: room for four would be half of a large pool's memory.
+        state.places.reserve_exact(1);
+        state.places.push(place);
     }
 
-    /// When it may serve again; `None` for now.
-    pub(crate) fn ready_at(&self) -> Option<Instant> {
-        match self.health() {
-            Health::Ok => None,
-            Health::Cooling { until } => Some(until),
-            Health::Dead { probe_at, .. } => Some(probe_at),
-        }
+    /// Leases it if it may serve at `now`; a dead token whose time has come is given out once per `probe_dead`.
+    pub(crate) fn lease(self: &Arc<Self>, now: Instant, settings: &Settings) -> Option<Lease> {
+        let mut state = self.state();
+        let Standing { health, busy } = state.standing;
+        let health = match health {
+            Health::Ok => Health::Ok,
+            Health::Cooling { until } if until <= now => Health::Ok,
+            Health::Dead { reason, probe_at } if probe_at <= now => Health::Dead {
+                reason,
+                probe_at: now + settings.probe_dead,
+            },
+            Health::Cooling { .. } | Health::Dead { .. } => return None,
+        };
+        state.set(Standing {
+            health,
+            busy: busy + 1,
+        });
+        Some(Lease {
+            token: Arc::clone(self),
+            cooldown: settings.cooldown,
+            probe_dead: settings.probe_dead,
+        })
     }
 }
 
@@ -154,15 +199,6 @@ pub struct Lease {
 }
 
 impl Lease {
-    pub(crate) fn new(token: Arc<Token>, cooldown: Duration, probe_dead: Duration) -> Self {
-        token.busy.fetch_add(1, Ordering::Relaxed);
-        Self {
-            token,
-            cooldown,
-            probe_dead,
-        }
-    }
-
     /// The credential.
     pub fn secret(&self) -> &SecretString {
         &self.token.secret
@@ -175,9 +211,10 @@ impl Lease {
 
     /// Tells what came of it. The slot stays taken until the lease is dropped.
     pub fn settle(&self, outcome: Outcome, now: Instant) {
-        let mut health = self.token.health_mut();
-        *health = match outcome {
-            Outcome::Accepted => match *health {
+        let mut state = self.token.state();
+        let Standing { health, busy } = state.standing;
+        let health = match outcome {
+            Outcome::Accepted => match health {
                 // A success that began before a later 429 does not end the rest.
                 Health::Cooling { until } if until > now => Health::Cooling { until },
                 Health::Ok | Health::Cooling { .. } | Health::Dead { .. } => Health::Ok,
@@ -194,11 +231,17 @@ impl Lease {
                 probe_at: now + self.probe_dead,
             },
         };
+        state.set(Standing { health, busy });
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.token.busy.fetch_sub(1, Ordering::Relaxed);
+        let mut state = self.token.state();
+        let Standing { health, busy } = state.standing;
+        state.set(Standing {
+            health,
+            busy: busy.saturating_sub(1),
+        });
     }
 }

@@ -2,7 +2,9 @@ use proptest::prelude::{ProptestConfig, any, prop_assert, proptest};
 use secrecy::ExposeSecret;
 
 use super::*;
-use crate::Outcome;
+use crate::{Health, Outcome};
+
+mod model;
 
 const SETTINGS: Settings = Settings {
     strategy: Strategy::RoundRobin,
