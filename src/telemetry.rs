@@ -1,32 +1,56 @@
 //! Logs. To standard error, as text or JSON.
 
-use std::io::IsTerminal;
+mod batches;
+
+use std::io::{self, IsTerminal};
+use std::time::Duration;
 
 use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{Layer, fmt};
+use tracing_subscriber::{Layer, Registry, fmt};
+
+use batches::Batches;
+
+/// How long the process waits at its end for a standard error that takes nothing.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The log of this process. Dropping it writes what is still in memory.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Log(Option<Batches>);
+
+impl Log {
+    /// Writes what was logged so far, ahead of what is printed for people.
+    pub(crate) fn flush(&self) {
+        if let Some(batches) = &self.0 {
+            batches.flush(PATIENCE);
+        }
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.flush();
+    }
+}
 
 /// Starts logging. `AURORA_LOG`: a level for all of Aurora (default `info`), or `part=level` words separated by commas.
 /// `AURORA_LOG_FORMAT`: `text` (default) or `json`.
 ///
 /// Libraries below are held at `warn` whatever is asked for: at lower levels some write request headers, and so
 /// credentials.
-pub(crate) fn init() {
+pub(crate) fn init() -> Log {
     let wanted = std::env::var("AURORA_LOG").unwrap_or_default();
     let (targets, odd) = targets(&wanted);
     let json = std::env::var("AURORA_LOG_FORMAT").is_ok_and(|format| format == "json");
-    let layer = if json {
-        fmt::layer()
-            .json()
-            .flatten_event(true)
-            .with_writer(std::io::stderr)
-            .boxed()
-    } else {
-        fmt::layer()
-            .with_ansi(std::io::stderr().is_terminal())
-            .with_writer(std::io::stderr)
-            .boxed()
+    let batches = Batches::start(io::stderr(), |lines| {
+        tracing::error!(lines, "log lines lost");
+    });
+    let (layer, started) = match batches {
+        Ok(batches) => (layer(json, batches.clone()), Ok(batches)),
+        Err(error) => (layer(json, io::stderr), Err(error)),
     };
     tracing_subscriber::registry()
         .with(layer.with_filter(targets))
@@ -36,6 +60,23 @@ pub(crate) fn init() {
             word,
             "AURORA_LOG: not a level, nor `aurora::PART=LEVEL`; ignored"
         );
+    }
+    if let Err(error) = &started {
+        tracing::warn!(%error, "no thread for the log: each line is written by itself");
+    }
+    Log(started.ok())
+}
+
+fn layer<W>(json: bool, writer: W) -> Box<dyn Layer<Registry> + Send + Sync>
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    if json {
+        let lines = fmt::layer().json().flatten_event(true);
+        lines.with_writer(writer).boxed()
+    } else {
+        let lines = fmt::layer().with_ansi(io::stderr().is_terminal());
+        lines.with_writer(writer).boxed()
     }
 }
 

@@ -10,7 +10,7 @@ use crate::telemetry;
 
 pub(super) fn serve(args: &ServeArgs) -> ExitCode {
     let began = Instant::now();
-    telemetry::init();
+    let log = telemetry::init();
     // One provider for listeners and upstreams; only fails when somebody was first.
     rustls::crypto::ring::default_provider()
         .install_default()
@@ -21,16 +21,20 @@ pub(super) fn serve(args: &ServeArgs) -> ExitCode {
     {
         Ok(runtime) => runtime,
         Err(error) => {
+            drop(log);
             print::error_line(&format!("error: cannot start: {error}"));
             return ExitCode::FAILURE;
         }
     };
     let inputs = Inputs::new(args.config.config.clone(), args.overrides());
     let ended = runtime.block_on(app::run(inputs, |shared, sockets| {
+        log.flush();
         print::started(shared, sockets.addresses(), began.elapsed());
     }));
     // Blocking work that hangs must not hold the process.
     runtime.shutdown_background();
+    // Before a last word for people, and once: a standard error that is stuck is waited for but a second.
+    drop(log);
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(text) => {

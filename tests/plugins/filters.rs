@@ -70,7 +70,7 @@ async fn a_filter_answers_by_itself_and_the_handler_is_not_asked() {
         answer.text().await.unwrap(),
         r#"{"answered_by":"the filter"}"#
     );
-    assert!(aurora.output().contains("attempts=0"));
+    aurora.wait_for_output("attempts=0").await;
 }
 
 #[tokio::test]
