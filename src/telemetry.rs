@@ -1,6 +1,7 @@
 //! Logs. To standard error, as text or JSON.
 
 mod batches;
+mod plain;
 
 use std::io::{self, IsTerminal};
 use std::time::Duration;
@@ -12,6 +13,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, fmt};
 
 use batches::Batches;
+use plain::Plain;
 
 /// How long the process waits at its end for a standard error that takes nothing.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -74,8 +76,10 @@ where
     if json {
         let lines = fmt::layer().json().flatten_event(true);
         lines.with_writer(writer).boxed()
+    } else if io::stderr().is_terminal() {
+        fmt::layer().with_writer(writer).boxed()
     } else {
-        let lines = fmt::layer().with_ansi(io::stderr().is_terminal());
+        let lines = fmt::layer().event_format(Plain).fmt_fields(Plain);
         lines.with_writer(writer).boxed()
     }
 }
