@@ -1,5 +1,6 @@
 //! A client's body as it arrives: bounded in size and in silence.
 
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -25,6 +26,7 @@ pub(super) fn bounded(
         return Ok(Body::empty());
     }
     if length.is_some_and(|length| length > max) {
+        linger(body);
         return Err(Error::too_large(max));
     }
     let stream = Arriving {
@@ -36,6 +38,29 @@ pub(super) fn bounded(
         timer: None,
     };
     Ok(Body::stream(Box::pin(stream), length))
+}
+
+/// How long the rest of a body that nobody wants is read. A connection that is closed while its client still sends is reset, and the
+/// client may never see why.
+const LINGER: Duration = Duration::from_secs(2);
+
+fn linger(mut body: ReqBody) {
+    if body.is_end_stream() {
+        return;
+    }
+    let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+        return;
+    };
+    // It ends by itself, and holds up nobody.
+    drop(runtime.spawn(tokio::time::timeout(LINGER, async move {
+        while let Some(Ok(_)) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {}
+    })));
+}
+
+impl Drop for Arriving {
+    fn drop(&mut self) {
+        linger(std::mem::take(&mut self.body));
+    }
 }
 
 struct Arriving {

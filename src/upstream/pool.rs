@@ -219,8 +219,9 @@ impl Pool {
         let connecting = tokio::time::timeout(self.connect, connector.call(uri));
         let stream = match connecting.await {
             Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return Err(Fault::Unreachable(causes(&error))),
-            Err(_) => return Err(Fault::ConnectTimeout),
+            Ok(Err(error)) if !is_late(&error) => return Err(Fault::Unreachable(causes(&error))),
+            // The connector's own clock is for each of several addresses.
+            Ok(Err(_)) | Err(_) => return Err(Fault::ConnectTimeout),
         };
         let mut builder = Builder::new();
         builder.max_headers(MAX_HEADERS);
@@ -397,6 +398,19 @@ impl http_body::Body for Upstreamed {
         self.length
             .map_or_else(SizeHint::default, SizeHint::with_exact)
     }
+}
+
+/// Whether a connection did not stand in time.
+fn is_late(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        let io = error.downcast_ref::<std::io::Error>();
+        if io.is_some_and(|io| io.kind() == std::io::ErrorKind::TimedOut) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 fn fault(error: &hyper::Error) -> Fault {
