@@ -80,9 +80,9 @@ impl Provider for OpenAiProvider {
                     .await;
             }
             let url = join(&self.base_url, &call.path);
-            self.client
-                .exchange(call.method, url, headers, call.body)
-                .await
+            let exchange = self.client.exchange(call.method, url, headers, call.body);
+            // Boxed, so that the plain way does not carry the room for it.
+            Box::pin(exchange).await
         })
     }
 

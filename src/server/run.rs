@@ -41,7 +41,8 @@ pub(super) async fn run(
             let cx = Context::new(host);
             return built.what.handle(&cx, request).await;
         }
-        filters::around(&route, &built, host, request).await
+        // Boxed, so that requests without filters do not carry the room for it.
+        Box::pin(filters::around(&route, &built, host, request)).await
     };
     let handling = AssertUnwindSafe(handling)
         .catch_unwind()

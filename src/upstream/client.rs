@@ -1,5 +1,6 @@
 //! The one door to reqwest: clients and a single exchange.
 
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -109,7 +110,7 @@ impl Client {
         };
         attach(&mut request, body, &upload);
         let executing = async { client.execute(request).await.map_err(|error| fault(&error)) };
-        let response = self.head(executing, &upload).await?;
+        let response = self.head(pin!(executing), &upload).await?;
         let status = response.status();
         let headers = response.headers().clone();
         let body = response
@@ -133,7 +134,7 @@ impl Client {
         body: Body,
     ) -> Result<Answer, Fault> {
         let upload = Arc::new(Upload::default());
-        let sending = pool.send(method, path, headers, body, &upload);
+        let sending = pin!(pool.send(method, path, headers, body, &upload));
         let (head, body) = self.head(sending, &upload).await?.into_parts();
         Ok(Answer {
             status: head.status,
@@ -165,7 +166,7 @@ impl Client {
             .build()
             .map_err(|error| fault(&error))?;
         let executing = async { client.execute(request).await.map_err(|error| fault(&error)) };
-        let response = self.head(executing, &Upload::default()).await?;
+        let response = self.head(pin!(executing), &Upload::default()).await?;
         let accepted = response
             .headers()
             .get(SEC_WEBSOCKET_ACCEPT)
@@ -185,10 +186,9 @@ impl Client {
 
     async fn head<T>(
         &self,
-        execute: impl Future<Output = Result<T, Fault>>,
+        mut execute: Pin<&mut (impl Future<Output = Result<T, Fault>> + Send)>,
         upload: &Upload,
     ) -> Result<T, Fault> {
-        let mut execute = std::pin::pin!(execute);
         loop {
             let left = (upload.quiet_since() + self.timeouts.first_byte)
                 .saturating_duration_since(Instant::now());

@@ -187,7 +187,7 @@ impl Pool {
         *request.headers_mut() = headers;
         if is_streamed {
             // What is uploaded must not wait until somebody reads the answer.
-            let mut sender = self.connect().await?.let_go();
+            let mut sender = Box::pin(self.connect()).await?.let_go();
             let sent = sender.send_request(request).await;
             let response = sent.map_err(|error| fault(&error))?;
             return Ok(response.map(Answered::alone));
@@ -202,7 +202,8 @@ impl Pool {
                 },
             }
         }
-        let mut link = self.connect().await?;
+        // Boxed, so that requests that find a connection do not carry the room for it.
+        let mut link = Box::pin(self.connect()).await?;
         match link.send(request).await {
             Ok(response) => Ok(self.answered(response, link)),
             Err(error) => Err(fault(error.error())),

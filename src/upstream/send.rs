@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use aurora_config::{RetryOn, Target};
 use aurora_openai::peek::{self, Peek};
-use aurora_sdk::{Body, Error, ErrorKind, Origin, Response, UpstreamRequest};
+use aurora_sdk::{Body, BoxFuture, Error, ErrorKind, Origin, Response, UpstreamRequest};
 use aurora_tokens::{Lease, Outcome, TokenId};
 use bytes::Bytes;
 use tokio::sync::OwnedSemaphorePermit;
@@ -232,7 +232,8 @@ impl Sending<'_> {
         let operation = call.operation;
         let total = upstream.settings.timeouts.total;
         let deadline = total.map(|total| tokio::time::Instant::now() + total);
-        let answer = match forward(self.exchange, upstream, call, deadline).await {
+        let answer = upstream.provider.forward(call);
+        let answer = match head(self.exchange, answer, deadline).await {
             Ok(answer) => answer,
             Err(fault) => {
                 let retry_on = classify::retry_on_fault(&fault);
@@ -257,7 +258,8 @@ impl Sending<'_> {
             };
             return Step::Done(answer::relay(self.exchange, upstream, answer, watch).await);
         }
-        match answer::judge(operation, upstream, answer, lease).await {
+        // Boxed, so that successes do not carry the room for it.
+        match Box::pin(answer::judge(operation, upstream, answer, lease)).await {
             Judged::Relay(response) => Step::Done(response),
             Judged::Failed { verdict, answer } => {
                 self.failed(answer, verdict.retry_on(), verdict == Verdict::ServerError);
@@ -326,10 +328,9 @@ impl Sending<'_> {
 }
 
 /// The answer's head, unless the whole exchange may take no longer or the gateway stops.
-async fn forward(
+async fn head(
     exchange: &Exchange,
-    upstream: &Upstream,
-    call: Call,
+    answer: BoxFuture<'_, Result<Answer, Fault>>,
     deadline: Option<tokio::time::Instant>,
 ) -> Result<Answer, Fault> {
     let too_late = async {
@@ -340,7 +341,7 @@ async fn forward(
     };
     tokio::select! {
         biased;
-        answer = upstream.provider.forward(call) => answer,
+        answer = answer => answer,
         () = exchange.ending.cancelled() => Err(Fault::Client(classify::shutting_down())),
         () = too_late => Err(Fault::TotalTimeout),
     }
