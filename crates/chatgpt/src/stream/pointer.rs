@@ -1,5 +1,7 @@
 //! Changes to a JSON value at a path, as the delta form asks for them.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 
 /// How deep a path may reach; real ones have six steps. Bounds the nesting that a stream can build.
@@ -30,6 +32,15 @@ impl Op {
     }
 }
 
+/// A step of a pointer as it is meant (RFC 6901 §4); hardly any has something to replace.
+fn unescaped(step: &str) -> Cow<'_, str> {
+    if step.contains('~') {
+        step.replace("~1", "/").replace("~0", "~").into()
+    } else {
+        step.into()
+    }
+}
+
 /// Applies one change; `None` when it cannot be applied, and then `root` is as before or has new empty parents.
 pub(super) fn apply(root: &mut Value, path: &str, op: Op, value: Value) -> Option<()> {
     let mut steps = Vec::new();
@@ -37,7 +48,7 @@ pub(super) fn apply(root: &mut Value, path: &str, op: Op, value: Value) -> Optio
         if steps.len() == MAX_STEPS {
             return None;
         }
-        steps.push(step.replace("~1", "/").replace("~0", "~"));
+        steps.push(unescaped(step));
     }
     if !path.is_empty() && !path.starts_with('/') {
         return None;
@@ -81,16 +92,28 @@ fn child<'a>(place: &'a mut Value, step: &str) -> Option<&'a mut Value> {
         *place = Value::Object(Map::new());
     }
     match place {
-        Value::Object(map) => Some(map.entry(step).or_insert_with(|| Map::new().into())),
+        Value::Object(map) => Some(member(map, step, || Map::new().into())),
         Value::Array(list) => list.get_mut(step.parse::<usize>().ok()?),
         _ => None,
     }
 }
 
+/// The member `name`, which is made where it is missing. Most are there, and their names need not be copied for an entry.
+fn member<'a>(
+    map: &'a mut Map<String, Value>,
+    name: &str,
+    missing: impl FnOnce() -> Value,
+) -> &'a mut Value {
+    if !map.contains_key(name) {
+        map.insert(name.to_owned(), missing());
+    }
+    &mut map[name]
+}
+
 /// The value to write to; an index equal to the length adds an element.
 fn slot<'a>(place: &'a mut Value, step: &str) -> Option<&'a mut Value> {
     match place {
-        Value::Object(map) => Some(map.entry(step).or_insert(Value::Null)),
+        Value::Object(map) => Some(member(map, step, || Value::Null)),
         Value::Array(list) => {
             let index = if step == "-" {
                 list.len()
