@@ -116,6 +116,13 @@ fn usage(counted: &[(String, u64)]) -> Option<String> {
 }
 
 fn shortened(text: &str) -> String {
+    if text.len() <= MAX_TEXT
+        && !text
+            .bytes()
+            .any(|byte| byte.is_ascii_control() || !byte.is_ascii())
+    {
+        return text.to_owned();
+    }
     text.chars()
         .filter(|c| !c.is_control())
         .take(MAX_TEXT)

@@ -47,60 +47,47 @@ where
 }
 
 impl<'w> FormatFields<'w> for Plain {
-    fn format_fields<R: RecordFields>(&self, writer: Writer<'w>, fields: R) -> fmt::Result {
-        let mut line = Fields {
-            writer,
-            is_first: true,
-            result: Ok(()),
-        };
+    fn format_fields<R: RecordFields>(&self, mut writer: Writer<'w>, fields: R) -> fmt::Result {
+        // Gathered here, because each call of the writer goes through a table.
+        let mut line = Fields(String::with_capacity(USUAL));
         fields.record(&mut line);
-        line.result
+        writer.write_str(&line.0)
     }
 }
 
-struct Fields<'w> {
-    writer: Writer<'w>,
-    is_first: bool,
-    result: fmt::Result,
-}
+/// Room for the fields of most lines, bytes.
+const USUAL: usize = 384;
 
-impl Fields<'_> {
-    fn write(&mut self, field: &Field, value: impl FnOnce(&mut Writer<'_>) -> fmt::Result) {
-        if self.result.is_err() {
-            return;
-        }
-        self.result = self.start(field).and_then(|()| value(&mut self.writer));
-    }
+struct Fields(String);
 
+impl Fields {
     /// What stands before a value.
-    fn start(&mut self, field: &Field) -> fmt::Result {
-        if !std::mem::take(&mut self.is_first) {
-            self.writer.write_char(' ')?;
+    fn start(&mut self, field: &Field) {
+        if !self.0.is_empty() {
+            self.0.push(' ');
         }
         let name = field.name();
-        if name == MESSAGE {
-            return Ok(());
+        if name != MESSAGE {
+            self.0.push_str(name.strip_prefix("r#").unwrap_or(name));
+            self.0.push('=');
         }
-        self.writer
-            .write_str(name.strip_prefix("r#").unwrap_or(name))?;
-        self.writer.write_char('=')
     }
 }
 
 /// The field without a name.
 const MESSAGE: &str = "message";
 
-impl Visit for Fields<'_> {
+impl Visit for Fields {
     fn record_str(&mut self, field: &Field, value: &str) {
         let is_plain = value
             .bytes()
             .all(|byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\');
         if is_plain && field.name() != MESSAGE {
-            return self.write(field, |writer| {
-                writer.write_char('"')?;
-                writer.write_str(value)?;
-                writer.write_char('"')
-            });
+            self.start(field);
+            self.0.push('"');
+            self.0.push_str(value);
+            self.0.push('"');
+            return;
         }
         if field.name() == MESSAGE {
             self.record_debug(field, &format_args!("{value}"));
@@ -110,21 +97,24 @@ impl Visit for Fields<'_> {
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.write(field, |writer| write!(Harmless(writer), "{value:?}"));
+        self.start(field);
+        // Writing to a string cannot fail; what a value's own words do is up to it.
+        write!(Harmless(&mut self.0), "{value:?}").unwrap_or_default();
     }
 }
 
 /// Takes what a terminal would obey out of a text: a log is looked at with tools that pass it on.
-struct Harmless<'a, 'w>(&'a mut Writer<'w>);
+struct Harmless<'a>(&'a mut String);
 
-impl fmt::Write for Harmless<'_, '_> {
+impl fmt::Write for Harmless<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        if !text.chars().any(is_obeyed) {
-            return self.0.write_str(text);
+        if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+            self.0.push_str(text);
+            return Ok(());
         }
         for c in text.chars() {
             if !is_obeyed(c) {
-                self.0.write_char(c)?;
+                self.0.push(c);
             } else if c.is_ascii() {
                 write!(self.0, "\\x{:02x}", u32::from(c))?;
             } else {
