@@ -241,6 +241,7 @@ impl Pool {
             let mut answered = Answered {
                 body,
                 link: Some((link, Arc::clone(&self.idle))),
+                is_behind: false,
                 end: None,
             };
             answered.go_home(false);
@@ -260,6 +261,8 @@ const LARGE: usize = 4 * 1024;
 pub(super) struct Answered {
     body: Incoming,
     link: Option<(Link, Arc<Idle>)>,
+    /// Whether pieces came since it was last waited for: then more may be there. One that comes alone is not held up by looking.
+    is_behind: bool,
     /// How it ended, where pieces go out before that.
     end: Option<Option<Fault>>,
 }
@@ -272,6 +275,7 @@ impl Answered {
         Self {
             body,
             link: None,
+            is_behind: false,
             end: None,
         }
     }
@@ -323,8 +327,10 @@ impl Stream for Answered {
         if let Some(end) = self.end.take() {
             return Poll::Ready(end.map(Err));
         }
-        let first = match ready!(self.poll_piece(cx)) {
-            Some(Ok(first)) if first.len() < LARGE => first,
+        let polled = self.poll_piece(cx);
+        let was_behind = std::mem::replace(&mut self.is_behind, polled.is_ready());
+        let first = match ready!(polled) {
+            Some(Ok(first)) if was_behind && first.len() < LARGE => first,
             other => return Poll::Ready(other),
         };
         let mut joined = BytesMut::new();
@@ -339,7 +345,10 @@ impl Stream for Answered {
                 }
                 Poll::Ready(Some(Err(fault))) => self.end = Some(Some(fault)),
                 Poll::Ready(None) => self.end = Some(None),
-                Poll::Pending => break,
+                Poll::Pending => {
+                    self.is_behind = false;
+                    break;
+                }
             }
             if self.end.is_some() {
                 break;

@@ -13,11 +13,13 @@ use crate::{Body, Headers};
 /// The part of an answer that is at hand. It comes before what is in the request's pipe.
 #[derive(Default)]
 pub(super) struct Direct {
-    pub(super) head: Option<(StatusCode, Headers)>,
+    pub(super) status: StatusCode,
+    /// Where the answer has begun. Not in a tuple with the status, which is a slow thing to move.
+    pub(super) headers: Option<Headers>,
     pub(super) forwarded: Option<Body>,
-    /// Most answers are one piece.
-    first: Bytes,
-    joined: BytesMut,
+    /// Most answers are one piece. An option, because even to drop no bytes is a call.
+    first: Option<Bytes>,
+    joined: Option<BytesMut>,
 }
 
 thread_local! {
@@ -71,35 +73,39 @@ impl AtHand {
 impl Direct {
     /// Takes a copy of `bytes`, or, where that would be too much, nothing.
     pub(super) fn copy(&mut self, bytes: &[u8]) -> bool {
-        if self.first.is_empty() && self.joined.is_empty() {
-            self.first = Bytes::copy_from_slice(bytes);
+        if bytes.is_empty() {
             return true;
         }
-        if self.first.len() + self.joined.len() >= HIGH_WATER {
-            return false;
+        let joined = match (&self.first, &mut self.joined) {
+            (None, None) => {
+                self.first = Some(Bytes::copy_from_slice(bytes));
+                return true;
+            }
+            (_, joined) => joined.get_or_insert_with(|| BytesMut::with_capacity(JOINED)),
+        };
+        let is_full = self.first.as_ref().map_or(0, Bytes::len) + joined.len() >= HIGH_WATER;
+        if !is_full {
+            joined.extend_from_slice(bytes);
         }
-        if self.joined.capacity() == 0 {
-            self.joined.reserve(JOINED);
-        }
-        self.joined.extend_from_slice(bytes);
-        true
+        !is_full
     }
 
     /// Takes what `take` gives, where nothing is here yet.
     pub(super) fn take_over(&mut self, take: impl FnOnce() -> Bytes) -> bool {
-        let is_free = self.first.is_empty() && self.joined.is_empty();
+        let is_free = self.first.is_none() && self.joined.as_ref().is_none_or(BytesMut::is_empty);
         if is_free {
-            self.first = take();
+            self.first = Some(take());
         }
         is_free
     }
 
     /// The next piece.
     pub(super) fn pop(&mut self) -> Option<Bytes> {
-        if !self.first.is_empty() {
-            return Some(std::mem::take(&mut self.first));
-        }
-        (!self.joined.is_empty()).then(|| self.joined.split().freeze())
+        let first = self.first.take();
+        first.or_else(|| {
+            let joined = self.joined.as_mut().filter(|joined| !joined.is_empty())?;
+            Some(joined.split().freeze())
+        })
     }
 
     /// Moves what is here to `pipe`, where who writes can wait until it has been read.
@@ -111,9 +117,14 @@ impl Direct {
     }
 }
 
+/// Whether the task of `request` is polled by this thread.
+pub(super) fn is_polled(request: &RequestSide) -> bool {
+    std::ptr::eq(POLLED.get(), request)
+}
+
 /// Runs `work`, which calls nothing of a plugin's, with where the answer to `request` goes, if its task is polled by this thread.
 pub(super) fn with<T>(request: &RequestSide, work: impl FnOnce(&mut Direct) -> T) -> Option<T> {
-    if !std::ptr::eq(POLLED.get(), request) {
+    if !is_polled(request) {
         return None;
     }
     // SAFETY: this thread polls it, and is inside of that poll.

@@ -254,25 +254,39 @@ impl<'a> Running<'a> {
 
     /// The answer, once it has begun; `code` where the task has ended.
     pub(super) fn into_answer(mut self, code: Option<Rc>) -> Result<Response, Error> {
-        let head = self.at_hand(|direct| direct.head.take());
-        let request = &self.request.0;
-        let head = head.or_else(|| request.take_answer());
-        let Some((status, headers)) = head else {
-            return Err(match code {
-                Some(code) if code < 0 => request.error(code),
-                _ => unanswered(request),
+        let status = self.at_hand(|direct| direct.status);
+        if let Some(headers) = self.at_hand(|direct| direct.headers.take()) {
+            return Ok(Response {
+                status,
+                headers,
+                body: self.body(code),
             });
-        };
-        let body = if code.is_some_and(|code| code >= 0) {
-            self.finished()
-        } else {
-            Body::stream(Box::pin(Answer::new(self)), None)
+        }
+        let Some((status, headers)) = self.request.0.take_answer() else {
+            return Err(self.failed(code));
         };
         Ok(Response {
             status,
             headers,
-            body,
+            body: self.body(code),
         })
+    }
+
+    fn body(self, code: Option<Rc>) -> Body {
+        if code.is_some_and(|code| code >= 0) {
+            self.finished()
+        } else {
+            Body::stream(Box::pin(Answer::new(self)), None)
+        }
+    }
+
+    /// Why there is no answer.
+    fn failed(&self, code: Option<Rc>) -> Error {
+        let request = &self.request.0;
+        match code {
+            Some(code) if code < 0 => request.error(code),
+            _ => unanswered(request),
+        }
     }
 
     /// The body of an answer that is all there, or goes on without the plugin.

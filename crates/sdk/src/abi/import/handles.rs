@@ -14,7 +14,7 @@ type Close = unsafe fn(usize);
 /// Things that were given out and have not come back.
 #[derive(Default)]
 pub(super) struct Handles {
-    open: Mutex<BTreeMap<usize, Close>>,
+    open: Mutex<Option<BTreeMap<usize, Close>>>,
     /// How many those are: most requests have none, and need no lock to know.
     count: AtomicUsize,
 }
@@ -23,19 +23,21 @@ impl Handles {
     /// Gives out `thing`.
     pub(super) fn open<T>(&self, thing: T) -> *mut T {
         let raw = Box::into_raw(Box::new(thing));
-        let mut open = self.lock();
+        let mut place = self.lock();
+        let open = place.get_or_insert_default();
         open.insert(raw.expose_provenance(), close::<T>);
         self.count.store(open.len(), Ordering::Release);
-        drop(open);
+        drop(place);
         raw
     }
 
     /// Takes `thing` back; `None` where it was not given out here, or came back before.
     pub(super) fn take<T>(&self, thing: *mut T) -> Option<Box<T>> {
-        let mut open = self.lock();
+        let mut place = self.lock();
+        let open = place.as_mut()?;
         open.remove(&thing.addr())?;
         self.count.store(open.len(), Ordering::Release);
-        drop(open);
+        drop(place);
         // SAFETY: it was given out by `open`, as a `T` since every kind has its own functions, and comes back once.
         Some(unsafe { Box::from_raw(thing) })
     }
@@ -50,10 +52,8 @@ impl Handles {
         if self.count() == 0 {
             return 0;
         }
-        let mut open = self.lock();
-        let left = std::mem::take(&mut *open);
+        let left = self.lock().take().unwrap_or_default();
         self.count.store(0, Ordering::Release);
-        drop(open);
         let count = left.len();
         for (address, close) in left {
             // SAFETY: it was given out as what `close` closes, and has not come back.
@@ -62,7 +62,7 @@ impl Handles {
         count
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<usize, Close>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<BTreeMap<usize, Close>>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

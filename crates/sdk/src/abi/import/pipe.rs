@@ -28,7 +28,7 @@ pub(super) struct Pipe {
 #[derive(Default)]
 struct State {
     /// The first that was written into an empty pipe: most answers are one piece.
-    first: Bytes,
+    first: Option<Bytes>,
     reader: Option<Waker>,
     is_over: bool,
     reader_gone: bool,
@@ -72,8 +72,8 @@ impl State {
     }
 
     fn pop(&mut self) -> Option<Bytes> {
-        if !self.first.is_empty() {
-            return Some(std::mem::take(&mut self.first));
+        if let Some(first) = self.first.take() {
+            return Some(first);
         }
         let more = self.more.as_mut()?;
         if let Some(piece) = more.pieces.pop_front() {
@@ -85,7 +85,7 @@ impl State {
     /// Takes a copy of `bytes`; `is_first` where nothing waits.
     fn copy(&mut self, bytes: &[u8], is_first: bool) {
         if is_first && self.more.is_none() {
-            self.first = Bytes::copy_from_slice(bytes);
+            self.first = Some(Bytes::copy_from_slice(bytes));
             return;
         }
         let joined = &mut self.more().joined;
@@ -176,6 +176,9 @@ impl Pipe {
     /// Takes a copy of `bytes`, all or nothing.
     pub(super) fn poll_copy(&self, bytes: &[u8], cx: &Context<'_>) -> Poll<Result<(), ReaderGone>> {
         let mut state = std::task::ready!(self.poll_room(Asked::Copy, cx))?;
+        if bytes.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
         state.copy(bytes, self.is_idle());
         self.add(bytes.len());
         Self::wake_reader(state);
@@ -203,8 +206,7 @@ impl Pipe {
             return;
         }
         self.add(bytes.len());
-        let second = std::mem::replace(&mut state.first, bytes);
-        if !second.is_empty() {
+        if let Some(second) = state.first.replace(bytes) {
             state.more().pieces.push_front(second);
         }
     }
@@ -237,7 +239,7 @@ impl Pipe {
         let mut state = self.state();
         state.reader_gone = true;
         self.waiting.store(0, Ordering::Release);
-        let (first, reader) = (std::mem::take(&mut state.first), state.reader.take());
+        let (first, reader) = (state.first.take(), state.reader.take());
         let more = state.more.take();
         drop(state);
         drop((first, reader));

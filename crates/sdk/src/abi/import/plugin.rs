@@ -270,7 +270,7 @@ impl Instance {
     /// as passing on a piece. Two threads may count one poll twice; that does not matter.
     pub(super) fn is_timed(&self) -> bool {
         const ALWAYS: u32 = 64;
-        const THEN: u32 = 16;
+        const THEN: u32 = 64;
         let polls = self.polls.load(Ordering::Relaxed);
         self.polls.store(polls.wrapping_add(1), Ordering::Relaxed);
         polls < ALWAYS || polls.is_multiple_of(THEN)

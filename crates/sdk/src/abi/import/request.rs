@@ -56,7 +56,7 @@ pub(super) static API: RequestApi = RequestApi {
 pub(super) struct Head {
     pub(super) path: String,
     pub(super) query: Option<String>,
-    pub(super) headers: HeaderMap,
+    pub(super) headers: Headers,
 }
 
 /// See the module. What the plugin is given points to this.
@@ -173,7 +173,7 @@ impl RequestSide {
             head: Head {
                 path: request.path,
                 query: request.query,
-                headers: request.headers.into_map(),
+                headers: request.headers,
             },
             body_len: request.body.length(),
             max_body: request.max_body,
@@ -352,7 +352,7 @@ impl RequestSide {
         let head = self.head();
         request.path.clone_from(&head.path);
         request.query.clone_from(&head.query);
-        request.headers = head.headers.clone().into();
+        request.headers = head.headers.clone();
     }
 
     /// The head as it is now; lent as long as the request is held.

@@ -45,25 +45,26 @@ pub(super) unsafe extern "C" fn head(
             return E_CANCELLED;
         }
         // Whoever comes first begins the answer; the others are told that it has begun.
-        let mut head = Some((status, headers));
-        let at_hand = direct::with(side, |direct| {
-            let is_first = side.claim();
-            if is_first {
-                direct.head = head.take();
+        if direct::is_polled(side) {
+            // Another thread that begins it at this very moment is a plugin at odds with itself: what is at hand goes out.
+            if side.is_answered() {
+                return E_STATE;
             }
-            is_first
-        });
-        let is_first = at_hand.unwrap_or_else(|| {
-            let mut inner = side.inner();
-            let is_first = side.claim();
-            if is_first {
-                inner.rest().answer = head.take();
-            }
-            drop(inner);
-            side.pipe.nudge();
-            is_first
-        });
-        if is_first { OK } else { E_STATE }
+            side.phase.store(Phase::Answered as u8, Ordering::Release);
+            direct::with(side, |direct| {
+                direct.status = status;
+                direct.headers = Some(headers);
+            });
+            return OK;
+        }
+        let mut inner = side.inner();
+        if !side.claim() {
+            return E_STATE;
+        }
+        inner.rest().answer = Some((status, headers));
+        drop(inner);
+        side.pipe.nudge();
+        OK
     })
 }
 

@@ -169,7 +169,7 @@ pub(super) unsafe extern "C" fn body_poll(req: *mut Req, waker: *const Waker, ou
         let code = unsafe { wait(&side.host, Some(side), waker, &mut poll) };
         match code {
             // SAFETY: `out` is to be filled; the piece stays until the next call.
-            OK => unsafe { out.write(Str::of(&side.incoming().piece)) },
+            OK => unsafe { out.write(side.incoming().lent_piece()) },
             // SAFETY: the waker is there for the call, or null.
             PENDING => unsafe { side.remember(Asking::Piece, waker) },
             _ => {}
@@ -182,6 +182,7 @@ pub(super) unsafe extern "C" fn body_retain(req: *mut Req, out: *mut Buf) -> Rc 
     guarded(|| {
         // SAFETY: the request is held.
         let piece = unsafe { RequestSide::of(req) }.incoming().piece.clone();
+        let piece = piece.unwrap_or_default();
         // SAFETY: `out` is to be filled.
         unsafe { out.write(Buf::owning(piece)) };
         OK
@@ -237,27 +238,23 @@ pub(in crate::abi::import) unsafe fn headers(
     }
     let pair = |index: usize| {
         // SAFETY: the caller vouches for it.
-        let (name, value) = unsafe {
+        unsafe {
             let header = *headers.add(index);
             (header.name.bytes(), header.value.bytes())
-        };
-        let value = value_of(value)?;
-        // The commonest needs no search.
-        if name == CONTENT_TYPE.as_str().as_bytes() {
-            return Some((Some(CONTENT_TYPE), value));
         }
-        let name = HeaderName::from_bytes(name).ok()?;
-        Some(((!is_dropped(&name)).then_some(name), value))
     };
+    // Most answers have one, and always the same.
     if count == 1 {
-        return Some(match pair(0)? {
-            (Some(name), value) => Headers::one(name, value),
-            (None, _) => Headers::default(),
-        });
+        let (name, value) = pair(0);
+        if name == CONTENT_TYPE.as_str().as_bytes() {
+            return Some(Headers::one(CONTENT_TYPE, value_of(value)?));
+        }
     }
     let mut map = HeaderMap::with_capacity(count);
     for index in 0..count {
-        if let (Some(name), value) = pair(index)? {
+        let (name, value) = pair(index);
+        let (name, value) = (HeaderName::from_bytes(name).ok()?, value_of(value)?);
+        if !is_dropped(&name) {
             map.append(name, value);
         }
     }
@@ -309,7 +306,7 @@ pub(super) unsafe extern "C" fn set_head(
         let head = Head {
             path: path.to_owned(),
             query: has_query.then(|| query.to_owned()),
-            headers: headers.into_map(),
+            headers,
         };
         side.inner().rest().heads.push(Box::new(head));
         side.is_changed.store(true, Ordering::Release);

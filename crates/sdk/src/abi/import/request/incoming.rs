@@ -8,14 +8,14 @@ use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
 
 use crate::abi::numbers;
-use crate::abi::raw::{E_TOO_LARGE, EOF, OK, Rc};
+use crate::abi::raw::{E_TOO_LARGE, EOF, OK, Rc, Str};
 use crate::{Body, Error};
 
 /// See the module.
 pub(super) struct Incoming {
     body: Body,
     /// The piece that was read last.
-    pub(super) piece: Bytes,
+    pub(super) piece: Option<Bytes>,
     /// What is left of a body that broke off.
     broken: Option<Rc>,
     whole: Option<Box<Whole>>,
@@ -36,7 +36,7 @@ impl Incoming {
     pub(super) fn new(body: Body) -> Self {
         Self {
             body,
-            piece: Bytes::new(),
+            piece: None,
             broken: None,
             whole: None,
         }
@@ -49,6 +49,13 @@ impl Incoming {
     /// The body that was read as a whole last.
     pub(super) fn last_whole(&self) -> Option<&Bytes> {
         self.whole.as_ref()?.given.last()
+    }
+
+    /// The piece that was read last, until the next one is.
+    pub(super) fn lent_piece(&self) -> Str {
+        self.piece
+            .as_ref()
+            .map_or(Str::EMPTY, |piece| Str::of(piece))
     }
 
     /// What has not been read, which is taken out.
@@ -91,7 +98,7 @@ impl Incoming {
         let item = ready!(Pin::new(&mut self.body).poll_next(cx));
         Poll::Ready(match item {
             Some(Ok(piece)) => {
-                self.piece = piece;
+                self.piece = Some(piece);
                 (OK, None)
             }
             Some(Err(error)) => self.break_off(error),
@@ -203,7 +210,7 @@ mod tests {
         let mut read = Vec::new();
         loop {
             match code(incoming.poll_piece(&mut cx())) {
-                OK => read.extend_from_slice(&incoming.piece),
+                OK => read.extend_from_slice(incoming.piece.as_ref().unwrap()),
                 end => return (read, end),
             }
         }
