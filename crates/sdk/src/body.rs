@@ -151,7 +151,16 @@ impl Body {
         let Some(first) = self.chunk().await.transpose()? else {
             return Ok(Bytes::new());
         };
-        let mut collected = BytesMut::from(first);
+        // Room for all of it at once, where it is known and thus within the bound: growing would copy it again and again.
+        let known = self.length.and_then(|length| usize::try_from(length).ok());
+        let mut collected = match known {
+            Some(known) if known > first.len() => {
+                let mut collected = BytesMut::with_capacity(known);
+                collected.extend_from_slice(&first);
+                collected
+            }
+            _ => BytesMut::from(first),
+        };
         while let Some(chunk) = self.chunk().await.transpose()? {
             if (collected.len() + chunk.len()) as u64 > max {
                 return Err(Error::too_large(max));

@@ -2,9 +2,11 @@
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::abi::export::Part;
 
 /// The headers of a request or an answer: a [`HeaderMap`] to all who look at them.
 ///
@@ -30,8 +32,34 @@ struct One {
 
 #[derive(Clone)]
 struct Remote {
-    headers: Arc<dyn RemoteHeaders>,
+    headers: Far,
     read: Read,
+}
+
+/// Who has them.
+#[derive(Clone)]
+pub(crate) enum Far {
+    Request(Part),
+    #[cfg(test)]
+    Test(std::sync::Arc<dyn RemoteHeaders>),
+}
+
+impl From<Part> for Far {
+    fn from(part: Part) -> Self {
+        Self::Request(part)
+    }
+}
+
+impl Deref for Far {
+    type Target = dyn RemoteHeaders;
+
+    fn deref(&self) -> &Self::Target {
+        match self {
+            Self::Request(part) => part,
+            #[cfg(test)]
+            Self::Test(headers) => headers.as_ref(),
+        }
+    }
 }
 
 /// The map, once somebody has looked. Boxed, because headers are moved more often than read.
@@ -64,9 +92,9 @@ impl Headers {
         }))
     }
 
-    pub(crate) fn remote(headers: Arc<dyn RemoteHeaders>) -> Self {
+    pub(crate) fn remote(headers: impl Into<Far>) -> Self {
         Self(Form::Remote(Remote {
-            headers,
+            headers: headers.into(),
             read: Read::new(),
         }))
     }
@@ -154,16 +182,17 @@ impl fmt::Debug for Headers {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
 
     #[derive(Default)]
-    struct Far {
+    struct Distant {
         reads: AtomicUsize,
     }
 
-    impl RemoteHeaders for Far {
+    impl RemoteHeaders for Distant {
         fn read(&self) -> HeaderMap {
             self.reads.fetch_add(1, Ordering::Relaxed);
             HeaderMap::from_iter([(http::header::ACCEPT, HeaderValue::from_static("a"))])
@@ -180,8 +209,8 @@ mod tests {
 
     #[test]
     fn they_are_carried_over_once_and_only_when_looked_at() {
-        let far = Arc::new(Far::default());
-        let mut headers = Headers::remote(Arc::clone(&far) as Arc<dyn RemoteHeaders>);
+        let far = Arc::new(Distant::default());
+        let mut headers = Headers::remote(Far::Test(Arc::clone(&far) as Arc<dyn RemoteHeaders>));
 
         assert_eq!(headers.value("accept"), Some(b"a".as_slice()));
         assert_eq!(far.reads.load(Ordering::Relaxed), 0);

@@ -15,6 +15,7 @@ mod task;
 
 pub(crate) use body::RequestBody;
 pub(crate) use fetch::FetchBody;
+pub(crate) use request::Part;
 
 use std::ffi::{CStr, c_char, c_void};
 use std::sync::Arc;

@@ -24,6 +24,7 @@ mod ground;
 mod loading;
 mod misuse;
 mod panics;
+mod parts;
 mod told;
 mod upstreams;
 mod wakers;

@@ -2,13 +2,12 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures_core::Stream;
 
-use super::request::RemoteRequest;
+use super::request::Part;
 use crate::abi::raw::{Buf, E_CANCELLED, E_INVALID, E_TIMEOUT, EOF, OK, PENDING, Rc, Req, Str};
 use crate::abi::{fault, waker};
 use crate::{Error, ErrorKind, Origin};
@@ -18,12 +17,12 @@ pub(super) const COPIED: usize = 4096;
 
 /// See the module.
 pub(crate) struct RequestBody {
-    request: Arc<RemoteRequest>,
+    request: Part,
     over: bool,
 }
 
 impl RequestBody {
-    pub(super) fn new(request: Arc<RemoteRequest>) -> Self {
+    pub(super) fn new(request: Part) -> Self {
         Self {
             request,
             over: false,

@@ -4,7 +4,7 @@ use std::ffi::c_void;
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context as TaskContext, Poll};
 
@@ -30,7 +30,7 @@ use crate::{
 ///
 /// The host keeps it, and the instance, for as long as the task that is made for it; who has it beyond that holds both. Most
 /// requests go with their task and never need to be held.
-pub(super) struct RemoteRequest {
+pub(crate) struct RemoteRequest {
     pub(super) req: *mut Req,
     host: NonNull<RemoteHost>,
     is_held: AtomicBool,
@@ -39,6 +39,46 @@ pub(super) struct RemoteRequest {
     facts: OnceLock<Box<Facts>>,
     /// For its task.
     room: Room,
+    /// The headers and the body that the plugin has of it, and [`TASK`] while its task is there. Apart from the count of the
+    /// whole, because both are made with every request and gone with most.
+    parts: AtomicUsize,
+}
+
+/// The task is there, and parts need not keep the request.
+const TASK: usize = 1 << (usize::BITS - 1);
+
+/// Headers or body of a request, wherever the plugin takes them.
+pub(crate) struct Part(NonNull<RemoteRequest>);
+
+// SAFETY: it is a reference that counts, to what any thread may use.
+unsafe impl Send for Part {}
+// SAFETY: as above.
+unsafe impl Sync for Part {}
+
+impl Deref for Part {
+    type Target = RemoteRequest;
+
+    fn deref(&self) -> &RemoteRequest {
+        // SAFETY: the task, or the count that the parts have together, keeps it.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl Clone for Part {
+    fn clone(&self) -> Self {
+        self.parts.fetch_add(1, Ordering::Relaxed);
+        Self(self.0)
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        if self.parts.fetch_sub(1, Ordering::Release) == 1 {
+            fence(Ordering::Acquire);
+            // SAFETY: the task is gone and left the parts a count, and this is the last of them.
+            drop(unsafe { Arc::from_raw(self.0.as_ptr()) });
+        }
+    }
 }
 
 // SAFETY: the contract lets any thread use a request that is held.
@@ -64,6 +104,14 @@ pub(super) struct Lent(Arc<RemoteRequest>);
 impl Drop for Lent {
     fn drop(&mut self) {
         // Nobody can take it from where it is not.
+        if self.0.parts.load(Ordering::Acquire) != TASK {
+            self.0.hold_on();
+            let count = ManuallyDrop::new(Arc::clone(&self.0));
+            if self.0.parts.fetch_and(!TASK, Ordering::AcqRel) == TASK {
+                // They went meanwhile.
+                drop(ManuallyDrop::into_inner(count));
+            }
+        }
         if Arc::strong_count(&self.0) > 1 {
             self.0.hold_on();
         }
@@ -137,15 +185,22 @@ impl Borrowed {
         let method = Method::from_bytes(unsafe { remote.info.method.bytes() }).unwrap_or_default();
         let query = (remote.info.flags & REQ_HAS_QUERY != 0).then(|| text(remote.info.query));
         let length = u64::try_from(remote.info.body_len).ok();
-        let body = match length {
-            Some(0) => Body::empty(),
-            _ => Body::requested(RequestBody::new(Arc::clone(remote)), length),
+        let has_body = length != Some(0);
+        // Nobody has a part of it before.
+        remote
+            .parts
+            .store(TASK | (1 + usize::from(has_body)), Ordering::Relaxed);
+        let part = || Part(NonNull::from(remote.as_ref()));
+        let body = if has_body {
+            Body::requested(RequestBody::new(part()), length)
+        } else {
+            Body::empty()
         };
         Request {
             method,
             path: text(remote.info.path),
             query,
-            headers: Headers::remote(Arc::clone(remote) as Arc<dyn RemoteHeaders>),
+            headers: Headers::remote(part()),
             body,
             max_body: remote.info.max_body,
         }
@@ -173,6 +228,7 @@ impl RemoteRequest {
             (&raw mut (*place).host).write(NonNull::from(host.as_ref()));
             (&raw mut (*place).is_held).write(AtomicBool::new(false));
             (&raw mut (*place).facts).write(OnceLock::new());
+            (&raw mut (*place).parts).write(AtomicUsize::new(TASK));
             let info = &raw mut (*place).info;
             (&raw mut (*info).size).write(size::<ReqInfo>());
             let code = (host.tables.request.info)(req, info);
@@ -188,6 +244,9 @@ impl RemoteRequest {
 
     /// Somebody has the request beyond its task.
     fn hold_on(&self) {
+        if self.is_held.load(Ordering::Relaxed) {
+            return;
+        }
         // SAFETY: the task is there, and so are request and instance.
         unsafe {
             (self.host().tables.request.retain)(self.req);
@@ -200,7 +259,7 @@ impl RemoteRequest {
     pub(super) fn is_head_of(&self, request: &Request) -> bool {
         // SAFETY: texts of a request live as long as it is held.
         let same = |part: Str, text: &str| unsafe { part.bytes() } == text.as_bytes();
-        request.headers.untouched() == Some(self.request())
+        request.headers.untouched() == Some(self.req.addr())
             && same(self.info.path, &request.path)
             && (self.info.flags & REQ_HAS_QUERY != 0) == request.query.is_some()
             && same(
@@ -273,7 +332,7 @@ pub(super) fn header_map<'a>(pairs: impl Iterator<Item = (&'a [u8], &'a [u8])>) 
     map
 }
 
-impl RemoteHeaders for RemoteRequest {
+impl RemoteHeaders for Part {
     fn read(&self) -> HeaderMap {
         header_map(self.headers())
     }
