@@ -9,7 +9,7 @@ use url::{Position, Url};
 
 use super::{Answer, Call, Fault, Provider};
 use crate::upstream::client::{Client, Needs};
-use crate::upstream::pool::Pool;
+use crate::upstream::pool::{Ask, Pool};
 
 /// Speaks to one OpenAI-compatible server.
 #[derive(Debug)]
@@ -74,10 +74,13 @@ impl Provider for OpenAiProvider {
                 .as_ref()
                 .zip(plain_path(&self.base_url, &call.path));
             if let Some((pool, path)) = plain {
-                let client = &self.client;
-                return client
-                    .plain_exchange(pool, call.method, path, headers, call.body)
-                    .await;
+                let ask = Ask {
+                    method: call.method,
+                    path,
+                    headers,
+                    body: call.body,
+                };
+                return self.client.plain_exchange(pool, ask).await;
             }
             let url = join(&self.base_url, &call.path);
             let exchange = self.client.exchange(call.method, url, headers, call.body);

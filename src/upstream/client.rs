@@ -12,7 +12,6 @@ use futures_util::StreamExt;
 use http::header::{
     CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
-use http::uri::PathAndQuery;
 use http::{HeaderMap, Method};
 use std::sync::{Mutex, PoisonError};
 use tokio_tungstenite::WebSocketStream;
@@ -21,7 +20,7 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use url::Url;
 
-use super::pool::Pool;
+use super::pool::{Ask, Pool};
 use crate::providers::{Answer, Fault};
 
 /// Idle upstream connections are closed after this long, before most servers do.
@@ -125,16 +124,9 @@ impl Client {
     }
 
     /// As [`Client::exchange`], over the connections of `pool`.
-    pub(crate) async fn plain_exchange(
-        &self,
-        pool: &Pool,
-        method: Method,
-        path: PathAndQuery,
-        headers: HeaderMap,
-        body: Body,
-    ) -> Result<Answer, Fault> {
+    pub(crate) async fn plain_exchange(&self, pool: &Pool, ask: Ask) -> Result<Answer, Fault> {
         let upload = Arc::new(Upload::default());
-        let sending = pin!(pool.send(method, path, headers, body, &upload));
+        let sending = pin!(pool.send(ask, &upload));
         let (head, body) = self.head(sending, &upload).await?.into_parts();
         Ok(Answer {
             status: head.status,

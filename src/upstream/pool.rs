@@ -22,6 +22,7 @@ use hyper::client::conn::http1::{Builder, Connection, SendRequest};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
+use tokio_util::task::TaskTracker;
 use tower_service::Service as _;
 
 use super::client::{MAX_HEADERS, POOL_IDLE, USER_AGENT_VALUE, Upload, causes};
@@ -35,6 +36,21 @@ pub(crate) struct Pool {
     connector: HttpConnector,
     connect: Duration,
     idle: Arc<Idle>,
+    /// Connections that move on by themselves.
+    tasks: TaskTracker,
+}
+
+/// What an upstream is asked.
+#[derive(Debug)]
+pub(crate) struct Ask {
+    /// The method.
+    pub(crate) method: Method,
+    /// Where on the server, with the query.
+    pub(crate) path: PathAndQuery,
+    /// The headers, but for those that name the server and this gateway.
+    pub(crate) headers: HeaderMap,
+    /// The body.
+    pub(crate) body: Body,
 }
 
 /// Connections that wait for a request, the one used last at the back.
@@ -84,8 +100,10 @@ impl Idle {
 struct Link {
     sender: SendRequest<Upstreamed>,
     /// Until it has ended.
-    connection: Option<Pin<Box<Connection<TokioIo<TcpStream>, Upstreamed>>>>,
+    connection: Option<Pin<Box<Moving>>>,
 }
+
+type Moving = Connection<TokioIo<TcpStream>, Upstreamed>;
 
 impl Link {
     /// Reads and writes what can be read and written now.
@@ -121,9 +139,9 @@ impl Link {
     }
 
     /// Moves on by itself from here on.
-    fn let_go(self) -> SendRequest<Upstreamed> {
+    fn let_go(self, tasks: &TaskTracker) -> SendRequest<Upstreamed> {
         if let Some(connection) = self.connection {
-            tokio::spawn(async move {
+            tasks.spawn(async move {
                 if let Err(error) = connection.await {
                     tracing::debug!(%error, "connection to an upstream ended");
                 }
@@ -153,6 +171,7 @@ impl Pool {
             connector,
             connect,
             idle: Arc::default(),
+            tasks: TaskTracker::new(),
         })
     }
 
@@ -167,12 +186,15 @@ impl Pool {
     /// closing just then, and what was sent of the stream into it would be gone.
     pub(super) async fn send(
         &self,
-        method: Method,
-        path: PathAndQuery,
-        mut headers: HeaderMap,
-        body: Body,
+        ask: Ask,
         upload: &Arc<Upload>,
     ) -> Result<Response<Answered>, Fault> {
+        let Ask {
+            method,
+            path,
+            mut headers,
+            body,
+        } = ask;
         headers
             .entry(ACCEPT)
             .or_insert(HeaderValue::from_static("*/*"));
@@ -187,7 +209,7 @@ impl Pool {
         *request.headers_mut() = headers;
         if is_streamed {
             // What is uploaded must not wait until somebody reads the answer.
-            let mut sender = Box::pin(self.connect()).await?.let_go();
+            let mut sender = Box::pin(self.connect()).await?.let_go(&self.tasks);
             let sent = sender.send_request(request).await;
             let response = sent.map_err(|error| fault(&error))?;
             return Ok(response.map(Answered::alone));
@@ -242,7 +264,7 @@ impl Pool {
                 body,
                 link: Some((link, Arc::clone(&self.idle))),
                 is_behind: false,
-                end: None,
+                end: Poll::Pending,
             };
             answered.go_home(false);
             answered
@@ -263,8 +285,8 @@ pub(super) struct Answered {
     link: Option<(Link, Arc<Idle>)>,
     /// Whether pieces came since it was last waited for: then more may be there. One that comes alone is not held up by looking.
     is_behind: bool,
-    /// How it ended, where pieces go out before that.
-    end: Option<Option<Fault>>,
+    /// How it ended, where a piece goes out before that.
+    end: Poll<Piece>,
 }
 
 type Piece = Option<Result<Bytes, Fault>>;
@@ -276,7 +298,7 @@ impl Answered {
             body,
             link: None,
             is_behind: false,
-            end: None,
+            end: Poll::Pending,
         }
     }
 
@@ -324,8 +346,8 @@ impl Stream for Answered {
 
     /// Small pieces that are there already come as one, so that they go out as one; more is never waited for.
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Piece> {
-        if let Some(end) = self.end.take() {
-            return Poll::Ready(end.map(Err));
+        if let end @ Poll::Ready(_) = std::mem::replace(&mut self.end, Poll::Pending) {
+            return end;
         }
         let polled = self.poll_piece(cx);
         let was_behind = std::mem::replace(&mut self.is_behind, polled.is_ready());
@@ -343,14 +365,13 @@ impl Stream for Answered {
                     }
                     joined.extend_from_slice(&piece);
                 }
-                Poll::Ready(Some(Err(fault))) => self.end = Some(Some(fault)),
-                Poll::Ready(None) => self.end = Some(None),
+                end @ Poll::Ready(_) => self.end = end,
                 Poll::Pending => {
                     self.is_behind = false;
                     break;
                 }
             }
-            if self.end.is_some() {
+            if self.end.is_ready() {
                 break;
             }
         }
