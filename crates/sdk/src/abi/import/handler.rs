@@ -1,15 +1,17 @@
 //! A loaded handler: its task, polled by whoever waits for the answer.
 
+mod answer;
+
 use std::future::poll_fn;
 use std::mem::ManuallyDrop;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context as TaskContext, Poll, ready};
+use std::task::{Context as TaskContext, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use futures_core::Stream;
 
+use self::answer::Answer;
 use super::blocking;
 use super::direct::{Direct, Polling};
 use super::plugin::{Instance, Notice};
@@ -350,79 +352,4 @@ pub(super) fn unanswered(request: &RequestSide) -> Error {
         "plugin_error",
         message,
     )
-}
-
-/// The body of an answer, which polls the plugin's task: there is no channel and no task between.
-struct Answer {
-    running: Running<'static>,
-    first: Option<Bytes>,
-    forwarded: Option<Body>,
-    over: bool,
-}
-
-impl Answer {
-    fn new(running: Running<'_>) -> Self {
-        Self {
-            running: running.kept(),
-            first: None,
-            forwarded: None,
-            over: false,
-        }
-    }
-
-    fn forwarding(running: Running<'_>, first: Bytes, forwarded: Body) -> Self {
-        Self {
-            running: running.kept(),
-            first: Some(first),
-            forwarded: Some(forwarded),
-            over: false,
-        }
-    }
-
-    fn written(&mut self) -> Option<Bytes> {
-        self.first.take().or_else(|| self.running.written())
-    }
-}
-
-impl Stream for Answer {
-    type Item = Result<Bytes, Error>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Option<Self::Item>> {
-        let this = &mut *self;
-        if this.over {
-            return Poll::Ready(None);
-        }
-        loop {
-            if let Some(piece) = this.written() {
-                return Poll::Ready(Some(Ok(piece)));
-            }
-            if let Some(body) = &mut this.forwarded {
-                return Pin::new(body).poll_next(cx);
-            }
-            match this.running.poll(cx) {
-                Poll::Pending => {
-                    if let Some(piece) = this.written() {
-                        return Poll::Ready(Some(Ok(piece)));
-                    }
-                    // A thread of the plugin's may write while its task waits.
-                    let piece = ready!(this.running.request.0.pipe.poll_piece(cx));
-                    return Poll::Ready(Some(Ok(piece)));
-                }
-                Poll::Ready(code) => {
-                    if let Some(piece) = this.written() {
-                        return Poll::Ready(Some(Ok(piece)));
-                    }
-                    if code < 0 {
-                        this.over = true;
-                        return Poll::Ready(Some(Err(this.running.request.0.error(code))));
-                    }
-                    this.forwarded = this.running.take_forwarded();
-                    if this.forwarded.is_none() {
-                        this.over = true;
-                        return Poll::Ready(None);
-                    }
-                }
-            }
-        }
-    }
 }

@@ -1,5 +1,7 @@
 //! A library as a plugin, and what it makes as instances.
 
+mod probe;
+
 use std::ffi::CString;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
@@ -7,14 +9,14 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use self::probe::Probing;
 use super::filter::ImportedFilter;
-use super::handler::{ImportedHandler, Task};
+use super::handler::ImportedHandler;
 use super::host::HostSide;
 use crate::abi::memory::{Keep, read_text, size};
 use crate::abi::raw::{
     BuildFailure, EXTENSIONS, FACET_FILTER, FACET_PROBE, FilterFacet, Handlers,
-    Instance as RawInstance, MAJOR, MINOR, Note, OK, PluginVtable, ProbeFacet, Str,
-    Task as RawTask, UNLOADABLE,
+    Instance as RawInstance, MAJOR, MINOR, Note, OK, PluginVtable, ProbeFacet, Str, UNLOADABLE,
 };
 use crate::{BoxFuture, BuildError, Error, Filter, Handler, Kind, Manifest, Plugin, PluginHost};
 
@@ -317,23 +319,7 @@ impl Instance {
         let Some(facet) = self.facet::<ProbeFacet>(FACET_PROBE) else {
             return Box::pin(std::future::ready(Ok(())));
         };
-        let failure = Place::new();
-        let mut raw = RawTask::NONE;
-        // SAFETY: the instance is there, and both places are there until the probe has ended.
-        let code = unsafe { (facet.start)(self.raw(), &raw mut raw, failure.0) };
-        let mut probing = Probing {
-            task: Task::new(raw, code),
-            failure,
-            instance: Arc::clone(self),
-        };
-        Box::pin(async move {
-            let code = std::future::poll_fn(|cx| probing.poll(cx)).await;
-            if code >= 0 {
-                return Ok(());
-            }
-            probing.instance.note(code);
-            Err(Error::internal(probing.failure.take(code).message))
-        })
+        Box::pin(Probing::begin(self, facet).ended())
     }
 
     /// The other side panicked?
@@ -366,41 +352,3 @@ struct Raw(*mut RawInstance);
 
 // SAFETY: the contract lets any thread destroy an instance.
 unsafe impl Send for Raw {}
-
-/// A probe under way. Its task goes first, since it may still write why it failed.
-struct Probing {
-    task: Task,
-    failure: Place,
-    instance: Arc<Instance>,
-}
-
-impl Probing {
-    fn poll(&mut self, cx: &std::task::Context<'_>) -> std::task::Poll<i32> {
-        self.task.poll(cx, &self.instance)
-    }
-}
-
-/// Where a plugin writes why it failed, for longer than a call.
-struct Place(*mut BuildFailure);
-
-// SAFETY: it is the only owner of what it points to, but for the plugin that fills it.
-unsafe impl Send for Place {}
-
-impl Place {
-    fn new() -> Self {
-        Self(Box::into_raw(Box::new(no_failure())))
-    }
-
-    /// What was written, after `code`.
-    fn take(&self, code: i32) -> BuildError {
-        // SAFETY: it is there, and the plugin has ended.
-        built(unsafe { &*self.0 }, code)
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        // SAFETY: it is the box of `new`.
-        drop(unsafe { Box::from_raw(self.0) });
-    }
-}

@@ -3,6 +3,7 @@
 mod answer;
 mod asked;
 mod incoming;
+mod rest;
 
 pub(super) use asked::headers;
 
@@ -13,6 +14,7 @@ use std::task::Waker as StdWaker;
 use http::{HeaderMap, Method, StatusCode};
 
 use self::incoming::Incoming;
+use self::rest::{Inner, Told, wake};
 use super::direct::AtHand;
 use super::handles::Handles;
 use super::host::HostSide;
@@ -22,7 +24,7 @@ use super::uncounted::Uncounted;
 use crate::abi::memory::size;
 use crate::abi::raw::{E_PANIC, Rc, Req, RequestApi, Waker};
 use crate::abi::{fault, waker};
-use crate::{Body, BoxFuture, Context, Error, Headers, Request};
+use crate::{Body, Context, Error, Headers, Request};
 
 /// The functions of every request.
 pub(super) static API: RequestApi = RequestApi {
@@ -85,32 +87,6 @@ pub(super) struct RequestSide {
     inner: Mutex<Inner>,
 }
 
-/// A box, because every request has the room for it.
-#[derive(Default)]
-struct Inner(Option<Box<Rest>>);
-
-impl Inner {
-    fn rest(&mut self) -> &mut Rest {
-        self.0.get_or_insert_default()
-    }
-}
-
-/// What most requests never have.
-#[derive(Default)]
-struct Rest {
-    /// As filters changed it; the last one counts, and none goes before the request does.
-    #[expect(clippy::vec_box, reason = "the former ones are lent while others come")]
-    heads: Vec<Box<Head>>,
-    answer: Option<(StatusCode, Headers)>,
-    forwarded: Option<Body>,
-    fault: Option<Told>,
-    gone: Option<BoxFuture<'static, ()>>,
-    /// Threads of the plugin that wait.
-    waiting: Vec<StdWaker>,
-    /// Wakers of the plugin's own, by what was asked with them: they may be those of threads that outlive the task.
-    asking: [Option<StdWaker>; 3],
-}
-
 /// What is waited for without anything to be written: nothing else wakes who waits when the request ends.
 #[derive(Clone, Copy)]
 enum Asking {
@@ -125,14 +101,6 @@ enum Phase {
     Open = 0,
     Answered = 1,
     Forwarded = 2,
-}
-
-/// What went wrong, as it was told before a negative code.
-enum Told {
-    /// By the plugin: it holds whatever the code is.
-    Said(Error),
-    /// By the host, with that code: the plugin may have dealt with it, and return another one later.
-    Seen(Rc, Error),
 }
 
 impl RequestSide {
@@ -367,23 +335,6 @@ impl RequestSide {
         let changed: *const Head = &raw const **changed;
         // SAFETY: a box in `heads` stays where it is until the request goes.
         unsafe { &*changed }
-    }
-}
-
-impl Rest {
-    fn take_wakers(&mut self) -> impl Iterator<Item = StdWaker> + use<> {
-        let (waiting, asking) = (
-            std::mem::take(&mut self.waiting),
-            std::mem::take(&mut self.asking),
-        );
-        waiting.into_iter().chain(asking.into_iter().flatten())
-    }
-}
-
-/// Not under a lock: they may be the plugin's.
-fn wake(wakers: impl Iterator<Item = StdWaker>) {
-    for waker in wakers {
-        waker.wake();
     }
 }
 
