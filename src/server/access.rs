@@ -116,11 +116,7 @@ fn usage(counted: &[(String, u64)]) -> Option<String> {
 }
 
 fn shortened(text: &str) -> String {
-    if text.len() <= MAX_TEXT
-        && !text
-            .bytes()
-            .any(|byte| byte.is_ascii_control() || !byte.is_ascii())
-    {
+    if text.len() <= MAX_TEXT && text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
         return text.to_owned();
     }
     text.chars()

@@ -320,13 +320,18 @@ fn fault(error: &reqwest::Error) -> Fault {
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {
         if let Some(http) = cause.downcast_ref::<hyper::Error>()
-            && (http.is_parse() || http.is_parse_too_large() || http.is_parse_status())
+            && is_garbled(http)
         {
             return Fault::Garbled(chain(error));
         }
         source = cause.source();
     }
     Fault::Unreachable(chain(error))
+}
+
+/// Whether what came is no HTTP.
+pub(super) fn is_garbled(error: &hyper::Error) -> bool {
+    error.is_parse() || error.is_parse_too_large() || error.is_parse_status()
 }
 
 /// The causes of an error, outermost first, without URLs: they may hold what is not for logs.

@@ -13,6 +13,8 @@ use http::header::{CONTENT_TYPE, LOCATION};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
+use super::client::USER_AGENT_VALUE;
+
 /// How often a URL may lead elsewhere.
 const MAX_REDIRECTS: usize = 3;
 
@@ -101,7 +103,7 @@ impl Fetcher {
     fn client(&self) -> Result<&reqwest::Client, Error> {
         let built = self.client.get_or_init(|| {
             let mut builder = reqwest::Client::builder()
-                .user_agent(concat!("aurora/", env!("CARGO_PKG_VERSION")))
+                .user_agent(USER_AGENT_VALUE)
                 .redirect(reqwest::redirect::Policy::none())
                 .connect_timeout(Duration::from_secs(10))
                 .pool_max_idle_per_host(0)

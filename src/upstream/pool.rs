@@ -1,6 +1,6 @@
 //! Connections to an upstream that speaks HTTP/1.1 without TLS and is reached without a proxy, as most servers of one's own
-//! do. hyper speaks on each of them; which one takes the next request is decided here. reqwest would do it as well, at twice
-//! the cost of the whole request.
+//! do. hyper speaks on each of them; which one takes the next request is decided here. reqwest would do it as well, for a quarter
+//! of all instructions of a request.
 
 mod bodies;
 
@@ -25,7 +25,7 @@ use tokio_util::task::TaskTracker;
 use tower_service::Service as _;
 
 use self::bodies::{Answered, Upstreamed};
-use super::client::{MAX_HEADERS, POOL_IDLE, USER_AGENT_VALUE, Upload, causes};
+use super::client::{MAX_HEADERS, POOL_IDLE, USER_AGENT_VALUE, Upload, causes, is_garbled};
 use crate::providers::Fault;
 
 /// See the module.
@@ -277,7 +277,7 @@ fn is_late(error: &(dyn std::error::Error + 'static)) -> bool {
 }
 
 fn fault(error: &hyper::Error) -> Fault {
-    if error.is_parse() || error.is_parse_too_large() || error.is_parse_status() {
+    if is_garbled(error) {
         return Fault::Garbled(error.to_string());
     }
     Fault::Unreachable(causes(error))

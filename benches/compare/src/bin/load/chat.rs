@@ -15,18 +15,12 @@ const RATE_CONNECTIONS: u32 = 8;
 
 /// Each connection asks again when it has its answer.
 pub(crate) async fn in_turn(address: SocketAddr, connections: u32, time: Duration) -> Tally {
-    let mut tally = Tally::begin();
+    let tally = Tally::begin();
     let until = Instant::now() + time;
     let tasks: Vec<_> = (0..connections)
         .map(|_| tokio::spawn(ask_until(address, until)))
         .collect();
-    for task in tasks {
-        match task.await {
-            Ok(part) => tally.add(part),
-            Err(error) => tally.fail(Error::other(error)),
-        }
-    }
-    tally.ended()
+    tally.gather(tasks).await
 }
 
 async fn ask_until(address: SocketAddr, until: Instant) -> Tally {

@@ -21,7 +21,7 @@ pub(crate) async fn run(
     pace: Pace,
     time: Duration,
 ) -> Tally {
-    let mut tally = Tally::begin();
+    let tally = Tally::begin();
     let until = Instant::now() + time;
     let stream = Stream { count, pace };
     let tasks: Vec<_> = (0..streams)
@@ -37,13 +37,7 @@ pub(crate) async fn run(
             })
         })
         .collect();
-    for task in tasks {
-        match task.await {
-            Ok(part) => tally.add(part),
-            Err(error) => tally.fail(Error::other(error)),
-        }
-    }
-    tally.ended()
+    tally.gather(tasks).await
 }
 
 async fn read_until(address: SocketAddr, stream: Stream, until: Instant) -> Tally {

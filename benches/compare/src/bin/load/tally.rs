@@ -2,6 +2,7 @@
 
 use std::io::Error;
 use std::time::{Duration, Instant};
+use tokio::task::JoinHandle;
 
 /// Counts of one run.
 #[derive(Debug)]
@@ -48,6 +49,17 @@ impl Tally {
         self.failed += other.failed;
         self.latencies.extend(other.latencies);
         self.first_failure = self.first_failure.take().or(other.first_failure);
+    }
+
+    /// Waits for all `tasks` and adds up what they saw.
+    pub(crate) async fn gather(mut self, tasks: Vec<JoinHandle<Self>>) -> Self {
+        for task in tasks {
+            match task.await {
+                Ok(part) => self.add(part),
+                Err(error) => self.fail(Error::other(error)),
+            }
+        }
+        self.ended()
     }
 
     /// Stops the clock.
