@@ -1,5 +1,6 @@
 //! The admin listener: health, readiness, status, reload. Meant for the operator's side of the network.
 
+mod metrics;
 mod status;
 
 use std::sync::Arc;
@@ -103,7 +104,7 @@ impl salvo::Handler for Admin {
             out.status_code(StatusCode::OK);
             out.headers_mut()
                 .insert(CONTENT_TYPE, HeaderValue::from_static(text));
-            out.body(ResBody::Once(self.shared.metrics.text().into()));
+            out.body(ResBody::Once(metrics::text(&self.shared).into()));
             return;
         }
         let answer = self.answer(&method, &path).await;

@@ -11,6 +11,7 @@ use crate::plugins::Loader;
 use crate::reload::{Inputs, Reloader};
 use crate::shared::Shared;
 use crate::sockets::Sockets;
+use crate::upstream::checks;
 
 /// After the drain deadline: time for streams to send their error event.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -30,8 +31,9 @@ pub(crate) async fn run(
     // Joined below: the reloader ends with the drain.
     let reloading = TaskTracker::new().spawn(reloader.run());
     let keeping = TaskTracker::new().spawn(keeper::run(Arc::clone(&shared)));
+    let checking = TaskTracker::new().spawn(checks::run(Arc::clone(&shared)));
     stop.wanted().await;
-    tracing::info!(in_flight = shared.in_flight.count(), "draining");
+    tracing::info!(in_flight = shared.traffic.under_way(), "draining");
     shared.draining.cancel();
     let (mut sockets, loader) = reloading.await.map_err(|error| error.to_string())?;
     sockets.close_public();
@@ -39,7 +41,7 @@ pub(crate) async fn run(
     tokio::select! {
         () = sockets.public_finished() => {}
         () = tokio::time::sleep(drain) => {
-            tracing::warn!(in_flight = shared.in_flight.count(), "drain deadline");
+            tracing::warn!(in_flight = shared.traffic.under_way(), "drain deadline");
         }
         () = stop.wanted() => tracing::warn!("second signal"),
     }
@@ -54,13 +56,14 @@ pub(crate) async fn run(
         tracing::warn!("stopped while tokens were being exchanged");
     }
     keeping.abort();
+    checking.abort();
     // The admin side answers to the end: it is how an operator sees the drain.
     sockets.close_admin();
     if tokio::time::timeout(LAST_WORDS, sockets.finished())
         .await
         .is_err()
     {
-        let in_flight = shared.in_flight.count();
+        let in_flight = shared.traffic.under_way();
         tracing::warn!(in_flight, "stopped with requests under way");
     }
     // The last snapshot goes with `shared`, and with it the plugins.

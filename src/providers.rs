@@ -111,6 +111,8 @@ pub(crate) enum Fault {
     FirstByteTimeout,
     /// The whole exchange may take no longer.
     TotalTimeout,
+    /// The body was silent for too long.
+    IdleTimeout,
     /// What came is not a response.
     Garbled(String),
     /// The body broke off.

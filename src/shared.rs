@@ -1,11 +1,12 @@
 //! What all parts of the process share.
 
 mod reloads;
+mod traffic;
 
 pub(crate) use reloads::{RefusedReload, ReloadStatus};
+pub(crate) use traffic::Traffic;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
@@ -33,8 +34,8 @@ pub(crate) struct Shared {
     pub(crate) plugins: ArcSwap<Vec<SlotStatus>>,
     /// Work that goes on after its request.
     pub(crate) tasks: TaskTracker,
-    /// Requests under way.
-    pub(crate) in_flight: Arc<InFlight>,
+    /// Requests of clients.
+    pub(crate) traffic: Arc<Traffic>,
     /// Fires when no new work is wanted.
     pub(crate) draining: CancellationToken,
     /// Fires when running streams must end.
@@ -61,7 +62,7 @@ impl Shared {
             metrics,
             plugins: ArcSwap::default(),
             tasks: TaskTracker::new(),
-            in_flight: Arc::default(),
+            traffic: Arc::default(),
             draining: CancellationToken::new(),
             ending: CancellationToken::new(),
             reload: ReloadStatus::default(),
@@ -69,27 +70,6 @@ impl Shared {
             started_at: SystemTime::now(),
         };
         (Arc::new(shared), asked)
-    }
-}
-
-/// Requests under way.
-#[derive(Debug, Default)]
-pub(crate) struct InFlight(AtomicUsize);
-
-impl InFlight {
-    /// How many there are.
-    pub(crate) fn count(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    /// Counts one in; how many there are with it.
-    pub(crate) fn begin(&self) -> usize {
-        self.0.fetch_add(1, Ordering::Relaxed) + 1
-    }
-
-    /// Counts one out.
-    pub(crate) fn end(&self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

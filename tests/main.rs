@@ -8,6 +8,7 @@
 
 mod auth;
 mod backpressure;
+mod breaker;
 mod chatgpt;
 mod cli;
 mod clocks;
@@ -19,6 +20,7 @@ mod evasions;
 mod fallback;
 mod floors;
 mod forms;
+mod hold;
 mod mock;
 mod mock_faults;
 mod odd_upstreams;

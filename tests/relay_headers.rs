@@ -318,11 +318,25 @@ async fn an_upstream_that_closes_without_a_word_is_unreachable() {
 }
 
 #[tokio::test]
-async fn a_json_answer_that_breaks_off_is_a_broken_transfer() {
+async fn a_short_json_answer_that_breaks_off_is_asked_for_once_more() {
     let upstream = FakeUpstream::start().await;
     let aurora = in_front_of(&upstream).start().await;
     let half =
         "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{\"id\":";
+    upstream.next(Reply::raw(vec![Step::Send(half.into())]));
+
+    let response = aurora.chat("hi").await;
+
+    assert_eq!(response.status(), 200);
+    assert_eq!(response.headers()["x-aurora-attempts"], "2");
+    aurora.wait_for_output("failed=\"fake=truncated\"").await;
+}
+
+#[tokio::test]
+async fn a_long_answer_that_breaks_off_is_a_broken_transfer() {
+    let upstream = FakeUpstream::start().await;
+    let aurora = in_front_of(&upstream).start().await;
+    let half = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 100000\r\n\r\n{\"id\":";
     upstream.next(Reply::raw(vec![Step::Send(half.into())]));
 
     let response = aurora.chat("hi").await;

@@ -68,8 +68,11 @@ async fn a_silent_json_body_is_given_up() {
 
     let response = aurora.chat("hi").await;
 
-    assert!(response.bytes().await.is_err());
-    aurora.wait_for_output("upstream_idle_timeout").await;
+    let refusal = refusal(response).await;
+    assert_eq!(
+        (refusal.status, refusal.code.as_str()),
+        (504, "upstream_idle_timeout")
+    );
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use crate::shared::Shared;
 use crate::snapshot::{Route, Snapshot};
 use crate::upstream::Upstream;
+use crate::upstream::health::Rest;
 
 /// Whether new requests should come here, and what an operator should know meanwhile.
 pub(super) fn ready(shared: &Shared) -> (StatusCode, Value) {
@@ -22,7 +23,7 @@ pub(super) fn ready(shared: &Shared) -> (StatusCode, Value) {
     if draining {
         pending.push(format!(
             "draining: {} requests under way",
-            shared.in_flight.count()
+            shared.traffic.under_way()
         ));
     }
     if shared.reload.facts().error.is_some() {
@@ -41,6 +42,12 @@ pub(super) fn ready(shared: &Shared) -> (StatusCode, Value) {
             "plugin: {} is refused; see /status",
             slot.file.display()
         ));
+    }
+    for upstream in snapshot.upstreams.values() {
+        if let Some(rest) = upstream.health.rest(Instant::now()) {
+            let (name, why) = (&upstream.name, rest.reason.as_str());
+            pending.push(format!("upstream: `{name}` rests: {why}"));
+        }
     }
     for (name, pool) in &snapshot.pools {
         if !pool.is_empty() && pool.status().iter().all(|token| token.health != Health::Ok) {
@@ -69,7 +76,7 @@ pub(super) fn status(shared: &Shared) -> Value {
         "generation": snapshot.generation,
         "published_at": facts.last_published.map(time),
         "draining": shared.draining.is_cancelled(),
-        "in_flight": shared.in_flight.count(),
+        "in_flight": shared.traffic.under_way(),
         "client_keys": config.auth.keys.iter().map(|key| &key.name).collect::<Vec<_>>(),
         "state": shared.store.kind(),
         "reload": {
@@ -112,8 +119,28 @@ fn upstream(upstream: &Upstream) -> Value {
         "models": settings.models,
         "challenges": upstream.provider.challenges(),
         "max_concurrency": settings.max_concurrency,
-        "in_flight": settings.max_concurrency.saturating_sub(upstream.slots.available_permits()),
+        "in_flight": upstream.busy(),
+        "queued": upstream.health.queued(),
+        "rests": upstream.health.rest(Instant::now()).map(rest),
+        "attempts": attempts(upstream),
     })
+}
+
+fn rest(rest: Rest) -> Value {
+    json!({
+        "why": rest.reason.as_str(),
+        "ends_in_s": rest.retry_after.map(|wait| wait.as_secs()),
+        "probing": rest.is_probed,
+    })
+}
+
+fn attempts(upstream: &Upstream) -> Value {
+    let counts = upstream.health.counts.by_outcome();
+    counts
+        .filter(|(_, count)| *count > 0)
+        .map(|(outcome, count)| (outcome.as_str().to_owned(), count.into()))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
 }
 
 fn pools(snapshot: &Snapshot) -> Value {

@@ -99,6 +99,7 @@ impl Ground {
         let exchange = Exchange {
             targets: vec![target],
             retry: Retry::default(),
+            hold: None,
             ending: shared.ending.clone(),
             trace: Arc::new(Trace::default()),
             visitor: Arc::new(Visitor {

@@ -171,12 +171,10 @@ impl Metrics {
         defined.series.record(&defined.labels_of(&[plugin]), 1.0);
     }
 
-    /// All of them, in the text format of Prometheus.
-    pub(crate) fn text(&self) -> String {
-        let mut text = String::new();
+    /// Adds all of them to `out`, in the text format of Prometheus.
+    pub(crate) fn encode(&self, out: &mut String) {
         // Writing to a string does not fail.
-        text::encode(&mut text, &self.state().registry).unwrap_or_default();
-        text
+        text::encode_registry(out, &self.state().registry).unwrap_or_default();
     }
 }
 
@@ -259,6 +257,12 @@ mod tests {
         labels: &["kind"],
     };
 
+    fn text(metrics: &Metrics) -> String {
+        let mut text = String::new();
+        metrics.encode(&mut text);
+        text
+    }
+
     #[test]
     fn a_new_version_goes_on_counting() {
         let metrics = Metrics::default();
@@ -269,7 +273,7 @@ mod tests {
         metrics.record("my-plugin", second, 2.0, &["a"]);
 
         assert_eq!(first, second);
-        let text = metrics.text();
+        let text = text(&metrics);
         assert!(
             text.contains("aurora_plugin_my_plugin_hits_total{kind=\"a\"} 3.0"),
             "{text}"
@@ -318,7 +322,7 @@ mod tests {
         metrics.record("p", id, f64::NAN, &["0"]);
         metrics.record("p", id, 1.0, &[]);
 
-        let text = metrics.text();
+        let text = text(&metrics);
 
         assert!(
             text.contains("{kind=\"other\"} 5.0") && text.contains("{kind=\"0\"} 1.0"),

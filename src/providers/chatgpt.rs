@@ -29,6 +29,7 @@ mod words;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aurora_accounts::{AccountPool, Externals, Issuer, PoolSettings};
 use aurora_config::{ChatGptWeb, Upstream};
@@ -83,6 +84,8 @@ pub(crate) struct ChatGptProvider {
 struct Service {
     web: Arc<Web>,
     accounts: Arc<AccountPool>,
+    /// How long a request waits for an account's turn.
+    queue_wait: Duration,
     externals: Arc<Externals>,
     issuer: HttpIssuer,
     /// The same, as the accounts take it.
@@ -137,6 +140,7 @@ impl ChatGptProvider {
             },
             catalog: previous.map_or_else(Arc::default, |previous| Arc::clone(&previous.catalog)),
             accounts: around.accounts,
+            queue_wait: upstream.queue_wait,
             pins: Pins::new(around.name, around.store),
             gallery: around.gallery,
             fetcher: Fetcher::new(around.fetch_private),

@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use http::{Method, StatusCode};
 
-use crate::shared::InFlight;
+use crate::shared::Traffic;
+use crate::upstream::outcome::Outcome;
 use crate::upstream::trace::{StreamEnd, Trace};
 
 /// The longest text of a client's making in a log line.
@@ -14,7 +15,7 @@ const MAX_TEXT: usize = 128;
 /// One request from its head to its last byte. Dropping it writes the line.
 #[derive(Debug)]
 pub(super) struct Access {
-    counter: Arc<InFlight>,
+    traffic: Arc<Traffic>,
     /// Requests under way with this one, when it began.
     pub(super) in_flight: usize,
     started: Instant,
@@ -44,14 +45,14 @@ pub(super) struct Access {
 impl Access {
     /// Counts a request in.
     pub(super) fn begin(
-        counter: &Arc<InFlight>,
+        traffic: &Arc<Traffic>,
         request_id: Arc<str>,
         method: Method,
         path: &str,
     ) -> Self {
         Self {
-            counter: Arc::clone(counter),
-            in_flight: counter.begin(),
+            traffic: Arc::clone(traffic),
+            in_flight: traffic.begin(),
             started: Instant::now(),
             request_id,
             method,
@@ -78,13 +79,14 @@ impl Access {
 
 impl Drop for Access {
     fn drop(&mut self) {
-        self.counter.end();
         let facts = self.trace.facts();
         let end = match facts.end {
             Some(end) => end,
             None if self.finished => StreamEnd::Complete,
             None => StreamEnd::ClientGone,
         };
+        let error = self.error.take().or(facts.error);
+        self.traffic.end(self.status, end, error.as_deref());
         tracing::info!(
             target: "aurora::access",
             request_id = &*self.request_id,
@@ -98,13 +100,23 @@ impl Drop for Access {
             bytes = self.bytes,
             upstream = facts.upstream,
             attempts = facts.attempts,
+            failed = failed(&facts.failed),
             model = facts.model.as_deref().map(shortened),
             usage = usage(&facts.usage),
             end = end.as_str(),
-            error = self.error.take().or(facts.error),
+            error,
             "request"
         );
     }
+}
+
+/// The attempts that failed, such as `one=unreachable two=server_error`.
+fn failed(attempts: &[(String, Outcome)]) -> Option<String> {
+    let words: Vec<String> = attempts
+        .iter()
+        .map(|(upstream, outcome)| format!("{upstream}={}", outcome.as_str()))
+        .collect();
+    (!words.is_empty()).then(|| words.join(" "))
 }
 
 fn usage(counted: &[(String, u64)]) -> Option<String> {

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use aurora_config::Match;
 use aurora_sdk::{Error, ErrorKind, Handler, Origin, Params, Request, Response};
-use http::header::{ALLOW, AUTHORIZATION, CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODING};
+use http::header::{
+    ALLOW, AUTHORIZATION, CONTENT_LENGTH, HeaderName, HeaderValue, TRANSFER_ENCODING,
+};
 use http::{HeaderMap, Method, StatusCode};
 use salvo::{Depot, FlowCtrl, async_trait};
 use serde_json::json;
@@ -15,6 +17,9 @@ use super::{cors, render, request_body, request_id, run, visitor};
 use crate::gallery;
 use crate::shared::Shared;
 use crate::snapshot::{Built, Route, Snapshot};
+
+/// How many attempts at upstreams a request took.
+const ATTEMPTS: HeaderName = HeaderName::from_static("x-aurora-attempts");
 
 /// What a route that serves every method is said to serve.
 const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
@@ -82,7 +87,7 @@ impl salvo::Handler for Gateway {
         let id = request_id::take(request.headers());
         let method = request.method().clone();
         let path = request.uri().path();
-        let mut access = Access::begin(&self.shared.in_flight, Arc::clone(&id), method, path);
+        let mut access = Access::begin(&self.shared.traffic, Arc::clone(&id), method, path);
         let snapshot = self.shared.cell.load();
         let answer = self.answer(&snapshot, request, &mut access).await;
         let mut response = answer.unwrap_or_else(|error| {
@@ -92,6 +97,9 @@ impl salvo::Handler for Gateway {
         });
         if access.debug {
             debug_headers(&access, snapshot.generation, &mut response.headers);
+        }
+        if let Some(attempts) = access.trace.retried() {
+            response.headers.insert(ATTEMPTS, attempts.into());
         }
         if let Ok(value) = HeaderValue::from_str(&id) {
             response.headers.insert(request_id::NAME, value);
@@ -308,8 +316,8 @@ fn take_request(
 
 fn debug_headers(access: &Access, generation: u64, headers: &mut HeaderMap) {
     let facts = access.trace.facts();
-    headers.insert("x-aurora-attempts", facts.attempts.into());
     headers.insert("x-aurora-generation", generation.into());
+    headers.insert(ATTEMPTS, facts.attempts.into());
     let named = [
         ("x-aurora-upstream", facts.upstream.as_ref()),
         ("x-aurora-plugin", access.plugin.as_ref()),

@@ -103,6 +103,7 @@ impl RequestHost {
         Exchange {
             targets,
             retry: self.route.settings.retry.clone(),
+            hold: self.route.settings.hold,
             ending: self.shared.ending.clone(),
             trace: Arc::clone(&self.trace),
             visitor: Arc::clone(&self.visitor),

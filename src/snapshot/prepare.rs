@@ -211,6 +211,7 @@ fn upstreams(
                 .and_then(|tokens| pools.get(tokens))
                 .map(Arc::clone),
             slots,
+            health: before.map_or_else(Arc::default, |before| Arc::clone(&before.health)),
         };
         upstreams.insert(name.clone(), Arc::new(upstream));
     }

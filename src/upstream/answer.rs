@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use aurora_openai::sse::End;
 use aurora_sdk::{Body, Error, Operation, Response};
 use aurora_tokens::Lease;
 use bytes::{Bytes, BytesMut};
@@ -16,15 +17,17 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::classify::{self, Verdict};
 use super::exchange::{Audience, Exchange};
+use super::hold::{self, Limits};
 use super::relay::{Relay, Watch};
 use super::{Upstream, dialect, headers, redact};
-use crate::providers::{Answer, Chunks};
+use crate::providers::{Answer, Chunks, Fault};
 
 /// Tells proxies such as nginx not to gather an event stream.
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// What a relayed body holds until it ends.
-pub(crate) struct Watching {
+pub(crate) struct Watching<'a> {
+    pub(crate) upstream: &'a Arc<Upstream>,
     pub(crate) operation: Operation,
     pub(crate) audience: Audience,
     /// When the whole exchange must be over.
@@ -40,18 +43,21 @@ const MAX_AT_ONCE: u64 = 64 * 1024;
 const AT_ONCE: Duration = Duration::from_millis(20);
 
 /// A success on its way to the client.
+///
+/// # Errors
+/// It broke off while all of it was still here: another attempt may do better.
 pub(crate) async fn relay(
     exchange: &Exchange,
-    upstream: &Upstream,
     answer: Answer,
-    watching: Watching,
-) -> Response {
+    watching: Watching<'_>,
+) -> Result<Response, Fault> {
     let Answer {
         status,
         headers,
         body,
         ..
     } = answer;
+    let upstream = watching.upstream;
     let mut shown = headers::to_client(&headers);
     if status == StatusCode::NO_CONTENT {
         shown.remove(CONTENT_LENGTH);
@@ -71,39 +77,62 @@ pub(crate) async fn relay(
         .get(CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.parse().ok());
-    let mut body = body;
-    if events.is_none()
-        && let Some(length) = length.filter(|length| *length <= MAX_AT_ONCE)
-    {
-        match at_once(body, length).await {
-            Ok(whole) => {
-                return Response {
-                    status,
-                    headers: shown.into(),
-                    body: whole.into(),
-                };
-            }
-            Err(rest) => body = rest,
-        }
-    }
-    let watch = Watch {
-        operation: watching.operation,
-        events,
-        to_client: watching.audience == Audience::Client,
+    let limits = Limits {
         idle: upstream.settings.timeouts.idle,
-        length,
         deadline: watching.deadline,
-        ending: exchange.ending.clone(),
-        trace: Arc::clone(&exchange.trace),
-        upstream: upstream.name.clone(),
-        lease: watching.lease,
-        _permit: watching.permit,
+        ending: &exchange.ending,
     };
-    let body = Body::stream(Box::pin(Relay::new(body, watch)), length);
-    Response {
+    let held = hold_back(exchange, (body, events), length, (&shown, &limits)).await?;
+    let body = match held {
+        Held::Whole(bytes) => bytes.into(),
+        Held::Begun(body) => {
+            let watch = Watch {
+                operation: watching.operation,
+                events,
+                to_client: watching.audience == Audience::Client,
+                idle: upstream.settings.timeouts.idle,
+                length,
+                deadline: watching.deadline,
+                ending: exchange.ending.clone(),
+                trace: Arc::clone(&exchange.trace),
+                upstream: Arc::clone(watching.upstream),
+                lease: watching.lease,
+                _permit: watching.permit,
+            };
+            Body::stream(Box::pin(Relay::new(body, watch)), length)
+        }
+    };
+    Ok(Response {
         status,
         headers: shown.into(),
         body,
+    })
+}
+
+/// What there is of a body before its head goes out.
+enum Held {
+    Whole(Bytes),
+    Begun(Chunks),
+}
+
+/// Waits for what is worth it: the whole of short answers, the beginning of others where the route wants that.
+async fn hold_back(
+    exchange: &Exchange,
+    (body, events): (Chunks, Option<End>),
+    length: Option<u64>,
+    (shown, limits): (&HeaderMap, &Limits<'_>),
+) -> Result<Held, Fault> {
+    let is_short = events.is_none() && length.is_some_and(|length| length <= MAX_AT_ONCE);
+    match (length.filter(|_| is_short), exchange.hold) {
+        (Some(length), _) if is_json(shown) => {
+            Ok(Held::Whole(hold::whole(body, length, limits).await?))
+        }
+        (_, Some(hold)) => Ok(Held::Begun(hold::hold(body, hold, events, limits).await?)),
+        (Some(length), None) => Ok(match at_once(body, length).await {
+            Ok(whole) => Held::Whole(whole),
+            Err(rest) => Held::Begun(rest),
+        }),
+        (None, None) => Ok(Held::Begun(body)),
     }
 }
 
@@ -149,14 +178,13 @@ async fn at_once(mut body: Chunks, length: u64) -> Result<Bytes, Chunks> {
 }
 
 /// What an answer that is no plain success comes to.
-pub(crate) enum Judged {
-    /// The client's own fault: it gets the upstream's words.
-    Relay(Response),
-    /// A failed attempt, with what the client gets if no other does better.
-    Failed {
-        verdict: Verdict,
-        answer: Result<Response, Error>,
-    },
+pub(crate) struct Judged {
+    /// Whose fault it is.
+    pub(crate) verdict: Verdict,
+    /// What the client gets: of the verdict `Relay` in any case, else if no other attempt does better.
+    pub(crate) answer: Result<Response, Error>,
+    /// How long the upstream asked to be left alone.
+    pub(crate) retry_after: Option<Duration>,
 }
 
 /// Reads an answer that is no plain success and settles the token with what it says.
@@ -178,28 +206,35 @@ pub(crate) async fn judge(
         lease.settle(outcome, Instant::now());
     }
     let json = redact::json(&bytes, lease.as_ref().map(Lease::secret));
-    if verdict == Verdict::Relay {
-        return Judged::Relay(refusal(upstream, status, &headers, json));
+    let retry_after = classify::retry_after(&headers);
+    let verbatim = |json| Ok(refusal(upstream, status, &headers, json));
+    if !matches!(verdict, Verdict::Relay | Verdict::TooLong) {
+        tracing::warn!(
+            upstream = upstream.name,
+            status = status.as_u16(),
+            verdict = ?verdict,
+            token = lease.as_ref().map(|lease| tracing::field::display(lease.id())),
+            "upstream attempt refused"
+        );
     }
-    tracing::warn!(
-        upstream = upstream.name,
-        status = status.as_u16(),
-        verdict = ?verdict,
-        token = lease.as_ref().map(|lease| tracing::field::display(lease.id())),
-        "upstream attempt refused"
-    );
     let answer = match (verdict, json) {
-        (Verdict::ServerError, json @ Some(_)) => Ok(refusal(upstream, status, &headers, json)),
+        (Verdict::Relay | Verdict::TooLong, json) | (Verdict::ServerError, json @ Some(_)) => {
+            verbatim(json)
+        }
         (_, json) => {
             let said = json.as_deref().and_then(redact::message);
             let error = classify::error_of(verdict, status, &upstream.name, said.as_deref());
-            Err(match classify::retry_after(&headers) {
+            Err(match retry_after {
                 Some(wait) => error.with_retry_after(wait),
                 None => error,
             })
         }
     };
-    Judged::Failed { verdict, answer }
+    Judged {
+        verdict,
+        answer,
+        retry_after,
+    }
 }
 
 /// An upstream's refusal as the client sees it: its own JSON, or ours where it sent none.
@@ -226,6 +261,15 @@ fn refusal(
         headers: headers.into(),
         body: body.into(),
     }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).is_some_and(|value| {
+        value
+            .as_bytes()
+            .to_ascii_lowercase()
+            .starts_with(b"application/json")
+    })
 }
 
 /// Whether the body is an event stream that can be followed.

@@ -15,6 +15,9 @@ use crate::providers::Fault;
 /// The longest rest that an upstream can ask for.
 const MAX_RETRY_AFTER: Duration = Duration::from_hours(1);
 
+/// The codes of a prompt that is longer than the model takes: OpenAI's, and that of llama.cpp's server.
+const TOO_LONG: [&str; 2] = ["context_length_exceeded", "exceed_context_size_error"];
+
 /// Whose fault an answer is, and so what may be done about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
@@ -37,13 +40,15 @@ pub(crate) enum Verdict {
     Redirected,
     /// Not what this endpoint answers: a web page where an API should be.
     NotAnApi,
+    /// For the client as it is, unless another upstream takes longer prompts.
+    TooLong,
 }
 
 impl Verdict {
     /// What it says about the token, if anything.
     pub(crate) fn outcome(self) -> Option<Outcome> {
         match self {
-            Self::Relay => Some(Outcome::Accepted),
+            Self::Relay | Self::TooLong => Some(Outcome::Accepted),
             Self::RateLimited { retry_after } => Some(Outcome::RateLimited { retry_after }),
             Self::Refused => Some(Outcome::Refused),
             Self::QuotaExhausted => Some(Outcome::QuotaExhausted),
@@ -59,6 +64,7 @@ impl Verdict {
             Self::ServerError | Self::Challenged | Self::NotAnApi | Self::Redirected => {
                 Some(RetryOn::ServerError)
             }
+            Self::TooLong => Some(RetryOn::ContextLength),
             Self::Relay => None,
         }
     }
@@ -92,6 +98,7 @@ pub(crate) fn classify(
         100..=199 | 407 => Verdict::NotAnApi,
         500..=599 => Verdict::ServerError,
         300..=399 => Verdict::Redirected,
+        400 | 413 | 422 if TOO_LONG.iter().any(|code| has_code(body, code)) => Verdict::TooLong,
         _ if html && !matches!(operation, Operation::Other | Operation::Files) => Verdict::NotAnApi,
         _ => Verdict::Relay,
     }
@@ -200,13 +207,12 @@ pub(crate) fn error_of(
                  operator should set its `base_url` to the final address"
             ),
         ),
-        Verdict::ServerError | Verdict::NotAnApi | Verdict::Relay => upstream_fault(
-            ErrorKind::BadGateway,
-            "upstream_error",
-            format!(
+        Verdict::ServerError | Verdict::NotAnApi | Verdict::Relay | Verdict::TooLong => {
+            let message = format!(
                 "upstream `{upstream}` answered with status {status} and nothing usable{quote}"
-            ),
-        ),
+            );
+            upstream_fault(ErrorKind::BadGateway, "upstream_error", message)
+        }
     }
 }
 
@@ -218,7 +224,7 @@ pub(crate) fn retry_on_fault(fault: &Fault) -> Option<RetryOn> {
         }
         Fault::FirstByteTimeout => Some(RetryOn::FirstByte),
         Fault::Judged { retry_on, .. } => *retry_on,
-        Fault::TotalTimeout | Fault::Client(_) => None,
+        Fault::TotalTimeout | Fault::IdleTimeout | Fault::Client(_) => None,
     }
 }
 
@@ -249,6 +255,11 @@ pub(crate) fn error_of_fault(fault: Fault, upstream: &str) -> Error {
             ErrorKind::GatewayTimeout,
             "upstream_total_timeout",
             format!("upstream `{upstream}` did not finish within its `total` timeout"),
+        ),
+        Fault::IdleTimeout => (
+            ErrorKind::GatewayTimeout,
+            "upstream_idle_timeout",
+            format!("upstream `{upstream}` fell silent for longer than its `idle` timeout"),
         ),
         Fault::Garbled(_) => (
             ErrorKind::BadGateway,
@@ -283,6 +294,7 @@ pub(crate) fn cause(fault: &Fault) -> &str {
         Fault::ConnectTimeout => "connect timeout",
         Fault::FirstByteTimeout => "first byte timeout",
         Fault::TotalTimeout => "total timeout",
+        Fault::IdleTimeout => "idle timeout",
         Fault::Client(error) | Fault::Judged { error, .. } => error.message(),
     }
 }

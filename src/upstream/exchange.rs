@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use aurora_config::Retry;
+use aurora_config::{Hold, Retry};
 use tokio_util::sync::CancellationToken;
 
 use super::Upstream;
@@ -25,6 +25,8 @@ pub(crate) struct Exchange {
     pub(crate) targets: Vec<Arc<Upstream>>,
     /// What may be tried again.
     pub(crate) retry: Retry,
+    /// How much of an answer is kept back.
+    pub(crate) hold: Option<Hold>,
     /// Fires when running streams must end.
     pub(crate) ending: CancellationToken,
     /// What happened, for the log.

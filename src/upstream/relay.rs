@@ -19,8 +19,8 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::classify;
 use super::dialect::{self, ResponsesTrace};
-use super::redact;
 use super::trace::{StreamEnd, Trace};
+use super::{Upstream, redact};
 use crate::providers::{Chunks, Fault};
 
 /// How long an upstream may keep a stream open whose end marker has come.
@@ -45,8 +45,8 @@ pub(crate) struct Watch {
     pub(crate) ending: CancellationToken,
     /// Where the end is written down.
     pub(crate) trace: Arc<Trace>,
-    /// The upstream's name, for messages.
-    pub(crate) upstream: String,
+    /// Whose answer it is.
+    pub(crate) upstream: Arc<Upstream>,
     /// The token's slot, freed when the body drops.
     pub(crate) lease: Option<Lease>,
     /// The upstream's slot, freed when the body drops.
@@ -132,14 +132,14 @@ impl Relay {
     }
 
     fn timeout(&self, code: &'static str, what: &str) -> Error {
-        let message = format!("upstream `{}` {what}", self.watch.upstream);
+        let message = format!("upstream `{}` {what}", self.watch.upstream.name);
         Error::new(ErrorKind::GatewayTimeout, Origin::Upstream, code, message)
     }
 
     fn truncated(&self) -> Error {
         let message = format!(
             "upstream `{}` closed the stream before finishing",
-            self.watch.upstream
+            self.watch.upstream.name
         );
         Error::new(
             ErrorKind::BadGateway,
@@ -155,6 +155,10 @@ impl Relay {
         match finish {
             Some(finish) if !finish.complete => {
                 let error = self.truncated();
+                let upstream = &self.watch.upstream;
+                upstream
+                    .health
+                    .broke_off(upstream.by(), Instant::now().into_std());
                 self.fail_after(&finish, StreamEnd::Truncated, error)
             }
             finish => {
@@ -169,6 +173,12 @@ impl Relay {
     }
 
     fn fail(&mut self, end: StreamEnd, error: Error) -> Next {
+        if matches!(end, StreamEnd::Truncated | StreamEnd::Timeout) {
+            let upstream = &self.watch.upstream;
+            upstream
+                .health
+                .broke_off(upstream.by(), Instant::now().into_std());
+        }
         match self.framer.take().map(Framer::finish) {
             Some(finish) => self.fail_after(&finish, end, error),
             None => self.fail_plain(end, error),

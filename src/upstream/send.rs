@@ -5,22 +5,26 @@ use std::time::{Duration, Instant};
 
 use aurora_config::{RetryOn, Target};
 use aurora_openai::peek::{self, Peek};
-use aurora_sdk::{Body, BoxFuture, Error, ErrorKind, Origin, Response, UpstreamRequest};
-use aurora_tokens::{Lease, Outcome, TokenId};
+use aurora_sdk::{Body, BoxFuture, Error, Response, UpstreamRequest};
+use aurora_tokens::{Lease, TokenId};
 use bytes::Bytes;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::answer::{self, Judged};
 use super::classify::{self, Verdict};
 use super::exchange::{Audience, Exchange};
+use super::health::Pass;
+use super::outcome::Outcome;
 use super::{Upstream, form, headers};
-use crate::providers::{Answer, Call, Fault, Tries};
+use crate::providers::{Answer, Brought, Call, Fault, Tries};
+use failure::{Failed, Failure};
+use place::{NoPlace, Place};
 
-/// The first wait before the same upstream is asked again; doubles each time.
-const BACKOFF: Duration = Duration::from_millis(100);
+mod failure;
+mod place;
 
-/// What a client is told to wait where nothing says when an upstream will be there.
-const RETRY_UNKNOWN: Duration = Duration::from_secs(30);
+/// The longest wait before the same upstream is asked again.
+const MAX_BACKOFF: Duration = Duration::from_secs(10);
 
 /// Sorts out the upstreams that serve `model` best. The order written, unless weights say how to share.
 pub(crate) fn order(targets: Vec<&Target>, weighted: bool) -> Vec<&Target> {
@@ -58,28 +62,42 @@ pub(crate) async fn send(
     if let Some(model) = &request.model {
         exchange.trace.model(model);
     }
-    let started = Instant::now();
     let mut sending = Sending {
         exchange,
         audience,
         request,
-        started,
+        started: Instant::now(),
         attempts: 0,
+        round: 0,
+        window: 0,
         failure: None,
+        refusal: None,
+        full: Vec::new(),
     };
-    let mut wait = BACKOFF;
+    let mut wait = exchange.retry.backoff;
     loop {
         let before = sending.attempts;
+        sending.full.clear();
         for upstream in &exchange.targets {
-            if let Some(response) = sending.try_upstream(upstream).await {
+            if let Some(response) = sending.try_upstream(upstream, None).await {
                 return Ok(response);
             }
+        }
+        if sending.attempts == 0 {
+            let Some((upstream, permit)) = place::wait(&sending.full, sending.started).await else {
+                return sending.give_up();
+            };
+            if let Some(response) = sending.try_upstream(upstream, Some(permit)).await {
+                return Ok(response);
+            }
+            continue;
         }
         if sending.attempts == before || !sending.may_try_again() {
             return sending.give_up();
         }
         tokio::time::sleep(wait.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
-        wait *= 2;
+        wait = MAX_BACKOFF.min(wait * 2);
+        sending.round += 1;
     }
 }
 
@@ -90,27 +108,15 @@ struct Sending<'a> {
     request: UpstreamRequest,
     started: Instant,
     attempts: u32,
+    /// How often all upstreams were gone through before.
+    round: u32,
+    /// Only upstreams that take more tokens than this.
+    window: u64,
     failure: Option<Failure>,
-}
-
-/// The last thing that went wrong.
-enum Failure {
-    /// An attempt failed.
-    Attempt {
-        /// What the client gets if no other attempt does better.
-        answer: Result<Response, Error>,
-        /// The word of `retry.on` that allows another attempt.
-        retry_on: Option<RetryOn>,
-        /// Whether the same upstream may be asked again.
-        again: bool,
-        /// When the upstream's first token is free again.
-        token_wait: Option<Duration>,
-    },
-    /// No attempt could be made at all.
-    Unavailable {
-        reasons: Vec<String>,
-        retry_after: Option<Duration>,
-    },
+    /// What an upstream answered for which the request is too long: what the client hears if no other takes it.
+    refusal: Option<Result<Response, Error>>,
+    /// Upstreams of this round that have no place left.
+    full: Vec<&'a Arc<Upstream>>,
 }
 
 /// What comes after an attempt.
@@ -120,14 +126,15 @@ enum Step {
     OtherUpstream,
 }
 
-impl Sending<'_> {
+impl<'a> Sending<'a> {
     /// Whether the route allows another attempt after the last one.
     fn may_go_on(&self) -> bool {
         let retry = &self.exchange.retry;
         let wanted = match &self.failure {
-            Some(Failure::Attempt { retry_on, .. }) => {
-                retry_on.is_some_and(|on| retry.on.contains(&on))
-            }
+            Some(Failure::Attempt(failed)) => failed.retry_on.is_some_and(|on| {
+                let is_slow = retry.not_after.is_some_and(|most| failed.took > most);
+                retry.on.contains(&on) && (!is_slow || on == RetryOn::FirstByte)
+            }),
             Some(Failure::Unavailable { .. }) | None => true,
         };
         self.attempts == 0
@@ -139,18 +146,37 @@ impl Sending<'_> {
 
     /// Whether the same upstreams may be asked once more.
     fn may_try_again(&self) -> bool {
-        matches!(self.failure, Some(Failure::Attempt { again: true, .. })) && self.may_go_on()
+        matches!(&self.failure, Some(Failure::Attempt(failed)) if failed.again) && self.may_go_on()
     }
 
-    /// Tries the tokens of one upstream. `None`: the next upstream may be tried.
-    async fn try_upstream(&mut self, upstream: &Arc<Upstream>) -> Option<Response> {
+    /// Tries the tokens of one upstream, at a place that was waited for, if any. `None`: the next one may be tried.
+    async fn try_upstream(
+        &mut self,
+        upstream: &'a Arc<Upstream>,
+        mut permit: Option<OwnedSemaphorePermit>,
+    ) -> Option<Response> {
         let mut tried: Vec<TokenId> = Vec::new();
+        if self.window > 0 && upstream.settings.context_window.unwrap_or(0) <= self.window {
+            return None;
+        }
         while self.may_go_on() {
-            let (permit, lease) = self.reserve(upstream, &tried)?;
-            tried.extend(lease.as_ref().map(|lease| lease.id().clone()));
+            let place = match place::take(upstream, permit.take(), &tried) {
+                Ok(place) => place,
+                Err(no_place) => {
+                    self.no_place(upstream, &no_place, !tried.is_empty());
+                    return None;
+                }
+            };
+            if self.round == 0 && tried.is_empty() {
+                upstream.health.asked(self.exchange.retry.max_share);
+            } else if self.round > 0 && !upstream.health.may_repeat(Instant::now()) {
+                place.pass.give_back();
+                return None;
+            }
+            tried.extend(place.lease.as_ref().map(|lease| lease.id().clone()));
             self.attempts += 1;
             self.exchange.trace.attempt(&upstream.name);
-            match self.attempt(upstream, lease, permit).await {
+            match self.attempt(upstream, place).await {
                 Step::Done(response) => return Some(response),
                 Step::OtherToken if upstream.pool.is_some() => {}
                 Step::OtherToken | Step::OtherUpstream => return None,
@@ -159,126 +185,143 @@ impl Sending<'_> {
         None
     }
 
-    /// A slot and a token, where both are free.
-    fn reserve(
-        &mut self,
-        upstream: &Upstream,
-        tried: &[TokenId],
-    ) -> Option<(OwnedSemaphorePermit, Option<Lease>)> {
-        let Ok(permit) = Arc::clone(&upstream.slots).try_acquire_owned() else {
-            let limit = upstream.settings.max_concurrency;
-            self.unavailable(
-                format!("`{}` serves its limit of {limit} requests", upstream.name),
-                Some(Duration::from_secs(1)),
-            );
-            return None;
-        };
-        let Some(pool) = &upstream.pool else {
-            return Some((permit, None));
-        };
-        match pool.lease(Instant::now(), tried) {
-            Ok(lease) => Some((permit, Some(lease))),
-            Err(exhausted) if tried.is_empty() => {
-                let (cooling, dead) = (exhausted.cooling, exhausted.dead);
-                let reason = match cooling + dead {
-                    0 => format!("`{}` has no tokens", upstream.name),
-                    _ => format!(
-                        "`{}`: {cooling} tokens rest, {dead} are refused",
-                        upstream.name
-                    ),
-                };
-                self.unavailable(reason, exhausted.retry_after);
-                None
+    fn no_place(&mut self, upstream: &'a Arc<Upstream>, no_place: &NoPlace, was_tried: bool) {
+        if let (NoPlace::Tokens(exhausted), true) = (no_place, was_tried) {
+            if let Some(Failure::Attempt(failed)) = &mut self.failure {
+                failed.token_wait = exhausted.retry_after;
             }
-            Err(exhausted) => {
-                if let Some(Failure::Attempt { token_wait, .. }) = &mut self.failure {
-                    *token_wait = exhausted.retry_after;
-                }
-                None
-            }
+            return;
         }
+        if matches!(no_place, NoPlace::Full) {
+            self.full.push(upstream);
+        }
+        let (reason, wait) = no_place.words(upstream);
+        Failure::unavailable(&mut self.failure, reason, wait);
     }
 
-    fn unavailable(&mut self, reason: String, wait: Option<Duration>) {
-        match &mut self.failure {
-            // What an upstream really answered says more.
-            Some(Failure::Attempt { .. }) => {}
-            Some(Failure::Unavailable {
-                reasons,
-                retry_after,
-            }) => {
-                // Later rounds repeat what the first one said.
-                if !reasons.contains(&reason) {
-                    reasons.push(reason);
-                }
-                *retry_after = [*retry_after, wait].into_iter().flatten().min();
-            }
-            None => {
-                self.failure = Some(Failure::Unavailable {
-                    reasons: vec![reason],
-                    retry_after: wait,
-                });
-            }
-        }
-    }
-
-    async fn attempt(
-        &mut self,
-        upstream: &Arc<Upstream>,
-        lease: Option<Lease>,
-        permit: OwnedSemaphorePermit,
-    ) -> Step {
+    async fn attempt(&mut self, upstream: &'a Arc<Upstream>, place: Place<'_>) -> Step {
+        let Place {
+            pass,
+            permit,
+            lease,
+        } = place;
         let call = self.call(upstream, lease.as_ref());
-        let operation = call.operation;
+        let (operation, began) = (call.operation, Instant::now());
         let total = upstream.settings.timeouts.total;
-        let deadline = total.map(|total| tokio::time::Instant::now() + total);
+        let deadline = total.map(|total| tokio::time::Instant::from_std(began) + total);
         let answer = upstream.provider.forward(call);
         let answer = match head(self.exchange, answer, deadline).await {
             Ok(answer) => answer,
-            Err(fault) => {
-                let retry_on = classify::retry_on_fault(&fault);
-                let again = !matches!(fault, Fault::Judged { .. });
-                classify::log_fault(&fault, &upstream.name, self.attempts);
-                let answer = Err(classify::error_of_fault(fault, &upstream.name));
-                self.failed(answer, retry_on, again);
-                return Step::OtherUpstream;
-            }
+            Err(fault) => return self.fault(upstream, fault, pass, began),
         };
         let head = classify::classify(operation, answer.status, &answer.headers, &[]);
         if answer.judged || answer.status.is_success() && head == Verdict::Relay {
             if let Some(lease) = &lease {
-                lease.settle(Outcome::Accepted, Instant::now());
+                lease.settle(aurora_tokens::Outcome::Accepted, Instant::now());
             }
             let watch = answer::Watching {
+                upstream,
                 operation,
                 audience: self.audience,
                 deadline,
                 lease,
                 permit,
             };
-            return Step::Done(answer::relay(self.exchange, upstream, answer, watch).await);
+            let passed = answer::relay(self.exchange, answer, watch).await;
+            return match passed {
+                Ok(response) => {
+                    pass.settle(Outcome::Answered, None);
+                    Step::Done(response)
+                }
+                Err(fault) => self.fault(upstream, fault, pass, began),
+            };
         }
         // Boxed, so that successes do not carry the room for it.
-        match Box::pin(answer::judge(operation, upstream, answer, lease)).await {
-            Judged::Relay(response) => Step::Done(response),
-            Judged::Failed { verdict, answer } => {
-                self.failed(answer, verdict.retry_on(), verdict == Verdict::ServerError);
-                if verdict.is_about_token() {
-                    Step::OtherToken
-                } else {
-                    Step::OtherUpstream
-                }
-            }
+        let judged = Box::pin(answer::judge(operation, upstream, answer, lease)).await;
+        self.judged(upstream, judged, pass, began)
+    }
+
+    /// An answer came that is no plain success.
+    fn judged(
+        &mut self,
+        upstream: &Upstream,
+        judged: Judged,
+        pass: Pass<'_>,
+        began: Instant,
+    ) -> Step {
+        let Judged {
+            verdict,
+            answer,
+            retry_after,
+        } = judged;
+        let outcome = Outcome::from(verdict);
+        pass.settle(outcome, retry_after);
+        let answer = match (verdict, answer) {
+            (Verdict::Relay, Ok(response)) => return Step::Done(response),
+            (_, answer) => answer,
+        };
+        if verdict == Verdict::TooLong {
+            self.too_long(upstream);
+        }
+        let again = verdict == Verdict::ServerError;
+        self.exchange.trace.failed_attempt(&upstream.name, outcome);
+        self.failed(answer, verdict.retry_on(), again, began);
+        if verdict.is_about_token() {
+            Step::OtherToken
+        } else {
+            Step::OtherUpstream
         }
     }
 
-    fn failed(&mut self, answer: Result<Response, Error>, retry_on: Option<RetryOn>, again: bool) {
-        self.failure = Some(Failure::Attempt {
+    /// Only upstreams that take more are asked from now on.
+    fn too_long(&mut self, upstream: &Upstream) {
+        let window = upstream.settings.context_window.unwrap_or(1);
+        self.window = self.window.max(window);
+    }
+
+    /// No answer came.
+    fn fault(&mut self, upstream: &Upstream, fault: Fault, pass: Pass<'_>, began: Instant) -> Step {
+        let outcome = Outcome::from(&fault);
+        let is_own = matches!(self.exchange.visitor.brought, Brought::Nothing);
+        if outcome == Outcome::Challenged && !is_own {
+            // One client's own token says nothing about the others.
+            pass.settle(Outcome::ClientError, None);
+        } else {
+            pass.settle(outcome, None);
+        }
+        let retry_on = classify::retry_on_fault(&fault);
+        if retry_on == Some(RetryOn::ContextLength) {
+            self.too_long(upstream);
+        }
+        let again = !matches!(fault, Fault::Judged { .. });
+        classify::log_fault(&fault, &upstream.name, self.attempts);
+        self.exchange.trace.failed_attempt(&upstream.name, outcome);
+        let answer = Err(classify::error_of_fault(fault, &upstream.name));
+        self.failed(answer, retry_on, again, began);
+        Step::OtherUpstream
+    }
+
+    fn failed(
+        &mut self,
+        answer: Result<Response, Error>,
+        retry_on: Option<RetryOn>,
+        again: bool,
+        began: Instant,
+    ) {
+        let failed = Failed {
             answer,
             retry_on,
             again,
+            took: began.elapsed(),
             token_wait: None,
-        });
+        };
+        let before = self.failure.replace(Failure::Attempt(failed));
+        // The first word about the length holds: what came after was only worth a try.
+        if let Some(Failure::Attempt(before)) = before
+            && before.retry_on == Some(RetryOn::ContextLength)
+        {
+            self.refusal.get_or_insert(before.answer);
+        }
     }
 
     /// What this upstream is sent: only its own headers, its own name of the model, its own credential.
@@ -311,18 +354,9 @@ impl Sending<'_> {
 
     /// The answer when nothing is left to try.
     fn give_up(self) -> Result<Response, Error> {
-        match self.failure {
-            Some(Failure::Attempt {
-                answer: Err(error),
-                token_wait: Some(wait),
-                ..
-            }) if error.kind() == ErrorKind::RateLimited => Err(error.with_retry_after(wait)),
-            Some(Failure::Attempt { answer, .. }) => answer,
-            Some(Failure::Unavailable {
-                reasons,
-                retry_after,
-            }) => Err(no_upstream(&reasons.join("; "), retry_after)),
-            None => Err(no_upstream("the route lists none", None)),
+        match self.refusal {
+            Some(refusal) => refusal,
+            None => Failure::answer(self.failure),
         }
     }
 }
@@ -345,16 +379,6 @@ async fn head(
         () = exchange.ending.cancelled() => Err(Fault::Client(classify::shutting_down())),
         () = too_late => Err(Fault::TotalTimeout),
     }
-}
-
-fn no_upstream(reasons: &str, retry_after: Option<Duration>) -> Error {
-    Error::new(
-        ErrorKind::Unavailable,
-        Origin::Gateway,
-        "no_upstream_available",
-        format!("no upstream can take this request now: {reasons}"),
-    )
-    .with_retry_after(retry_after.unwrap_or(RETRY_UNKNOWN))
 }
 
 /// `body` with the upstream's own name of the model.

@@ -4,6 +4,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use aurora_sdk::Error;
 
+use super::outcome::Outcome;
+
 /// How a response body ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum StreamEnd {
@@ -20,6 +22,15 @@ pub(crate) enum StreamEnd {
 }
 
 impl StreamEnd {
+    /// All of them.
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Complete,
+        Self::Truncated,
+        Self::Timeout,
+        Self::ClientGone,
+        Self::Shutdown,
+    ];
+
     /// The word for logs.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
@@ -41,6 +52,8 @@ pub(crate) struct Trace(Mutex<Facts>);
 pub(crate) struct Facts {
     /// Attempts made.
     pub(crate) attempts: u32,
+    /// The attempts that failed, and why; the first few.
+    pub(crate) failed: Vec<(String, Outcome)>,
     /// The upstream of the last attempt.
     pub(crate) upstream: Option<String>,
     /// The model that the client asked for.
@@ -64,6 +77,15 @@ impl Trace {
         let mut facts = self.facts_mut();
         facts.attempts += 1;
         facts.upstream = Some(upstream.to_owned());
+    }
+
+    /// An attempt came to nothing.
+    pub(crate) fn failed_attempt(&self, upstream: &str, outcome: Outcome) {
+        const MAX: usize = 8;
+        let failed = &mut self.facts_mut().failed;
+        if failed.len() < MAX {
+            failed.push((upstream.to_owned(), outcome));
+        }
     }
 
     /// The client asks for `model`.
@@ -92,6 +114,12 @@ impl Trace {
         let mut facts = self.facts_mut();
         facts.end.get_or_insert(end);
         facts.error = Some(error.code().to_owned());
+    }
+
+    /// The attempts made so far, where some of them failed and others were made.
+    pub(crate) fn retried(&self) -> Option<u32> {
+        let facts = self.facts_mut();
+        (facts.attempts > 1 && !facts.failed.is_empty()).then_some(facts.attempts)
     }
 
     /// What is known so far.

@@ -24,5 +24,9 @@ pub use routes::{Match, RouteConflict, RouteTable, target_order};
 pub use schema::schema;
 pub use settings::plugins::{Grant, OnPanic, PluginSettings, Plugins, Trust, Unload};
 pub use settings::tokens::{AccountFile, AccountKind, Strategy, Token, TokenSource, Tokens};
+pub use settings::upstreams::{
+    Breaker, ChatGptWeb, DoneMarker, HealthCheck, Mock, OpenAi, Protocol, ResponsesMode, Timeouts,
+    Upstream,
+};
 pub use settings::*;
 pub use sources::{Memory, Sources, System};

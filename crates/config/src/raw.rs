@@ -125,6 +125,12 @@ pub(crate) struct Upstream {
     pub(crate) timeouts: Timeouts,
     pub(crate) models: BTreeMap<String, String>,
     pub(crate) max_concurrency: usize,
+    pub(crate) max_queue: usize,
+    #[serde(deserialize_with = "duration")]
+    pub(crate) queue_wait: Duration,
+    pub(crate) breaker: Breaker,
+    pub(crate) health: Option<HealthCheck>,
+    pub(crate) context_window: Option<u64>,
     pub(crate) forward_headers: Vec<String>,
     pub(crate) proxy: Option<Secret>,
     pub(crate) responses: Option<String>,
@@ -134,7 +140,6 @@ pub(crate) struct Upstream {
     pub(crate) prepare: Option<bool>,
     pub(crate) tool_calling: Option<bool>,
     pub(crate) refusal_retries: Option<u32>,
-    pub(crate) queue_wait: Option<Time>,
     pub(crate) oauth_url: Option<String>,
     pub(crate) oauth_client_id: Option<String>,
     pub(crate) oauth_redirect_uri: Option<String>,
@@ -144,6 +149,27 @@ pub(crate) struct Upstream {
     pub(crate) fail_rate: Option<f64>,
     pub(crate) fail_status: Option<u16>,
     pub(crate) cut_after: Option<u64>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Breaker {
+    pub(crate) enabled: bool,
+    pub(crate) failures: u32,
+    pub(crate) share: f64,
+    #[serde(deserialize_with = "duration")]
+    pub(crate) window: Duration,
+    #[serde(deserialize_with = "duration")]
+    pub(crate) open: Duration,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct HealthCheck {
+    pub(crate) path: String,
+    #[serde(deserialize_with = "duration")]
+    pub(crate) interval: Duration,
+    #[serde(deserialize_with = "duration")]
+    pub(crate) timeout: Duration,
+    pub(crate) failures: u32,
 }
 
 #[derive(Deserialize)]
@@ -168,7 +194,7 @@ pub(crate) struct Route {
     pub(crate) filters: Vec<String>,
     pub(crate) upstream: OneOrMany<Target>,
     pub(crate) retry: Retry,
-    pub(crate) hold: Option<de::IgnoredAny>,
+    pub(crate) hold: Option<Hold>,
     pub(crate) max_body: Option<Size>,
     pub(crate) debug_headers: bool,
     pub(crate) options: Options,
@@ -193,6 +219,18 @@ pub(crate) struct Retry {
     #[serde(deserialize_with = "duration")]
     pub(crate) budget: Duration,
     pub(crate) on: Vec<String>,
+    #[serde(deserialize_with = "optional_duration")]
+    pub(crate) not_after: Option<Duration>,
+    #[serde(deserialize_with = "duration")]
+    pub(crate) backoff: Duration,
+    pub(crate) max_share: f64,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Hold {
+    pub(crate) bytes: usize,
+    #[serde(deserialize_with = "duration")]
+    pub(crate) time: Duration,
 }
 
 #[derive(Deserialize)]

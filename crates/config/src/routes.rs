@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
-use crate::settings::{Route, Target, Upstream};
+use crate::settings::upstreams::Upstream;
+use crate::settings::{Route, Target};
 
 /// Routes by path and method: exact paths, `{name}` for a segment, `{*rest}` for the end of a path.
 ///

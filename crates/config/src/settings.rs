@@ -11,9 +11,11 @@ use url::Url;
 
 use plugins::Plugins;
 use tokens::Tokens;
+use upstreams::Upstream;
 
 pub(crate) mod plugins;
 pub(crate) mod tokens;
+pub(crate) mod upstreams;
 
 /// Everything that one `aurora.toml`, its environment and the files it names say.
 #[derive(Debug, Clone)]
@@ -136,126 +138,6 @@ pub enum KeySecret {
     Sha256([u8; 32]),
 }
 
-/// `[upstreams.NAME]`: a service that Aurora calls.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Upstream {
-    /// `protocol` with the settings that only it has.
-    pub protocol: Protocol,
-    /// `tokens`: name of the pool; `None` calls without a credential.
-    pub tokens: Option<String>,
-    /// `timeouts`.
-    pub timeouts: Timeouts,
-    /// `models`: alias to upstream's name.
-    pub models: BTreeMap<String, String>,
-    /// `max_concurrency`: requests under way at once. Default 256.
-    pub max_concurrency: usize,
-    /// `forward_headers`: client headers, lower case, passed on beside the few that always are.
-    pub forward_headers: Vec<String>,
-    /// `proxy`: `http`, `https` or `socks5` URL.
-    pub proxy: Option<Url>,
-}
-
-/// `protocol` of an upstream.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Protocol {
-    /// `"openai"`: any OpenAI-compatible server.
-    OpenAi(OpenAi),
-    /// `"chatgpt-web"`: the ChatGPT web backend.
-    ChatGptWeb(Box<ChatGptWeb>),
-    /// `"mock"`: built in.
-    Mock(Mock),
-}
-
-/// Settings of an upstream that speaks the OpenAI API.
-#[derive(Debug, Clone, PartialEq)]
-pub struct OpenAi {
-    /// `base_url`, required: up to and including the API root, such as `https://api.openai.com/v1`.
-    pub base_url: Url,
-    /// `responses`: `"native"` (default) or `"emulate"` through chat completions.
-    pub responses: ResponsesMode,
-    /// `done_marker`: `"required"` (default), or `"optional"` for servers that end a chat stream after the finish reason without `[DONE]`.
-    pub done_marker: DoneMarker,
-}
-
-/// Whether an upstream serves the Responses API itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum ResponsesMode {
-    /// It does.
-    #[default]
-    Native,
-    /// It does not: Aurora works through its chat completions.
-    Emulate,
-}
-
-/// Whether a chat stream must end with `[DONE]` to count as complete.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum DoneMarker {
-    /// It must.
-    #[default]
-    Required,
-    /// A finish reason followed by the end of the body is enough.
-    Optional,
-}
-
-/// Settings of a ChatGPT web upstream.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ChatGptWeb {
-    /// `base_url`. Default `https://chatgpt.com/backend-api`.
-    pub base_url: Url,
-    /// `max_continue`: how often a cut answer is continued (`MAX_CONTINUE_COUNT`). Default 3.
-    pub max_continue: u32,
-    /// `history`: keep conversations in the account's history (`ENABLE_HISTORY`). Default false.
-    pub history: bool,
-    /// `prepare`: announce each turn before it is sent (init and prepare). Default false.
-    pub prepare: bool,
-    /// `tool_calling`: emulate tool calls in text (`TOOL_CALLING_ENABLED`). Default true.
-    pub tool_calling: bool,
-    /// `refusal_retries`: how often a refused tool call is asked for again (`REFUSAL_RETRIES`). Default 3.
-    pub refusal_retries: u32,
-    /// `oauth_url`: where refresh tokens are exchanged. Default `https://auth.openai.com/oauth/token`.
-    pub oauth_url: Url,
-    /// `oauth_client_id`: the client that the refresh tokens were issued for. Default: the service's mobile app.
-    pub oauth_client_id: String,
-    /// `oauth_redirect_uri`: of the same client.
-    pub oauth_redirect_uri: String,
-    /// `session_url`: where session tokens are exchanged. Default `https://chatgpt.com/api/auth/session`.
-    pub session_url: Url,
-    /// `timeouts.image`: until a picture is ready. Default 5 min.
-    pub image_timeout: Duration,
-    /// `timeouts.handoff`: until an answer that the service works on beside the stream is ready. Default 20 min.
-    pub handoff_timeout: Duration,
-    /// `queue_wait`: how long a request waits for an account's turn. Default 30 s.
-    pub queue_wait: Duration,
-}
-
-/// Settings of the built-in mock: what goes wrong on purpose. Defaults: nothing.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Mock {
-    /// `delay`: wait before the response head.
-    pub delay: Duration,
-    /// `chunk_delay`: wait before each further piece of a stream.
-    pub chunk_delay: Duration,
-    /// `fail_rate`: share of requests that fail, 0 to 1.
-    pub fail_rate: f64,
-    /// `fail_status`: status of a failing request. Default 500.
-    pub fail_status: u16,
-    /// `cut_after`: a stream breaks off after that many events.
-    pub cut_after: Option<u64>,
-}
-
-/// `timeouts` of an upstream.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Timeouts {
-    /// Until the connection stands. Default 5 s.
-    pub connect: Duration,
-    /// From the request sent to the response head. Default 60 s.
-    pub first_byte: Duration,
-    /// The longest silence inside a response body. Default 120 s.
-    pub idle: Duration,
-    /// The whole exchange; `None` (default) no limit.
-    pub total: Option<Duration>,
-}
-
 /// `[[routes]]`: a path, the plugin that serves it, and the upstreams it uses.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Route {
@@ -273,6 +155,8 @@ pub struct Route {
     pub weighted: bool,
     /// `retry`.
     pub retry: Retry,
+    /// `hold`; `None` (default) passes everything on at once.
+    pub hold: Option<Hold>,
     /// `max_body`, bytes; overrides both limits of `[server]`.
     pub max_body: Option<u64>,
     /// `debug_headers`: adds `x-aurora-upstream` and `x-aurora-attempts` to responses. Default false.
@@ -308,8 +192,17 @@ pub struct Target {
     pub weight: u32,
 }
 
+/// `hold` of a route: how long the first bytes of an answer are kept back, so that another upstream can still answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hold {
+    /// `bytes` after which they go out. Default 4096.
+    pub bytes: usize,
+    /// `time` after which they go out. Default 300 ms.
+    pub time: Duration,
+}
+
 /// `retry` of a route: what may be tried again while nothing has reached the client.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Retry {
     /// `attempts`: all tokens and upstreams together. Default 3.
     pub attempts: u32,
@@ -317,6 +210,12 @@ pub struct Retry {
     pub budget: Duration,
     /// `on`. Default all.
     pub on: Vec<RetryOn>,
+    /// `not_after`: an attempt that took longer to fail is the last one, first-byte timeouts excepted. Default 10 s.
+    pub not_after: Option<Duration>,
+    /// `backoff` before an upstream is asked once more; doubles each time. Default 100 ms.
+    pub backoff: Duration,
+    /// `max_share`: how often an upstream is asked once more for one request, as a share of its requests. Default 0.2.
+    pub max_share: f64,
 }
 
 impl Default for Retry {
@@ -331,7 +230,11 @@ impl Default for Retry {
                 RetryOn::RateLimit,
                 RetryOn::ServerError,
                 RetryOn::FirstByte,
+                RetryOn::ContextLength,
             ],
+            not_after: Some(Duration::from_secs(10)),
+            backoff: Duration::from_millis(100),
+            max_share: 0.2,
         }
     }
 }
@@ -349,6 +252,8 @@ pub enum RetryOn {
     ServerError,
     /// `"first_byte"`: the head did not come in time.
     FirstByte,
+    /// `"context_length"`: too long for this upstream, and another has a larger window.
+    ContextLength,
 }
 
 /// `[[expect]]`: a routing assertion.

@@ -115,12 +115,15 @@ fn the_upstream_has_its_defaults_and_takes_what_is_written() {
     );
 
     let configs = [WEB, &written].map(|text| loaded(text, &Memory::new()).config);
+    let waits = configs
+        .each_ref()
+        .map(|config| config.upstreams["web"].queue_wait);
+    assert_eq!(waits, [30, 5].map(Duration::from_secs));
     let [plain, changed] = configs.map(|config| match &config.upstreams["web"].protocol {
         Protocol::ChatGptWeb(web) => web.clone(),
         _ => panic!("not chatgpt-web"),
     });
 
-    assert_eq!(plain.queue_wait, Duration::from_secs(30));
     assert_eq!(
         plain.oauth_url.as_str(),
         "https://auth.openai.com/oauth/token"
@@ -134,7 +137,6 @@ fn the_upstream_has_its_defaults_and_takes_what_is_written() {
     );
     assert_eq!(plain.image_timeout, Duration::from_mins(5));
     assert_eq!(plain.handoff_timeout, Duration::from_mins(20));
-    assert_eq!(changed.queue_wait, Duration::from_secs(5));
     assert_eq!(changed.oauth_client_id, "mine");
     assert_eq!(changed.session_url.as_str(), "http://127.0.0.1:1/s");
     assert_eq!(changed.image_timeout, Duration::from_mins(1));
@@ -147,7 +149,6 @@ fn settings_of_accounts_are_refused_with_another_protocol() {
 [upstreams.local]
 protocol = "openai"
 base_url = "http://127.0.0.1:1/v1"
-queue_wait = "5s"
 oauth_url = "http://127.0.0.1:1/o"
 timeouts = { image = "1m", idle = "1m" }
 [[routes]]
@@ -158,11 +159,11 @@ upstream = "local"
 
     let report = refused(text, &Memory::new());
 
-    for key in ["queue_wait", "oauth_url", "image"] {
+    for key in ["oauth_url", "image"] {
         let message = format!("`{key}` is not a setting of protocol openai");
         assert!(report.contains(&message), "{report}");
     }
-    assert_eq!(report.matches("AUR0110").count(), 3, "{report}");
+    assert_eq!(report.matches("AUR0110").count(), 2, "{report}");
 }
 
 #[test]

@@ -96,7 +96,7 @@ fn the_example_of_the_architecture_loads() {
     assert_eq!(config.upstreams["openai"].timeouts.total, None);
     assert_eq!(config.upstreams["openai"].models["fast"], "gpt-4o-mini");
     assert_eq!(config.routes[0].retry.attempts, 3);
-    assert_eq!(config.routes[0].retry.on.len(), 5);
+    assert_eq!(config.routes[0].retry.on.len(), 6);
     assert!(config.routes[1].line > config.routes[0].line);
     assert_eq!(config.expects[0].goes_to, "openai");
     assert_eq!(config.plugins.options("hello")["greeting"], "hi");

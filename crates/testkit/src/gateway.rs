@@ -1,5 +1,7 @@
 //! The real binary, started on free ports in a folder of its own.
 
+mod admin;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -266,48 +268,6 @@ impl Aurora {
             .send()
             .await
             .unwrap()
-    }
-
-    /// A JSON answer of the admin listener, with its status.
-    pub async fn admin(&self, method: &str, path: &str) -> (u16, Value) {
-        let url = format!("{}{path}", self.admin_url());
-        let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
-        let response = self.client.request(method, url).send().await.unwrap();
-        let status = response.status().as_u16();
-        (
-            status,
-            serde_json::from_slice(&response.bytes().await.unwrap()).unwrap(),
-        )
-    }
-
-    /// `/status`.
-    pub async fn status(&self) -> Value {
-        self.admin("GET", "/status").await.1
-    }
-
-    /// The generation that serves.
-    pub async fn generation(&self) -> u64 {
-        self.status().await["generation"].as_u64().unwrap()
-    }
-
-    /// Waits until `generation` or a later one serves.
-    pub async fn wait_for_generation(&self, generation: u64) {
-        eventually("the next generation", async || {
-            self.generation().await >= generation
-        })
-        .await;
-    }
-
-    /// Waits until the config on disk has been refused, and returns the diagnostics.
-    pub async fn wait_for_reload_error(&self) -> String {
-        eventually("a refused reload", async || {
-            !self.status().await["reload"]["error"].is_null()
-        })
-        .await;
-        self.status().await["reload"]["error"]["diagnostics"]
-            .as_str()
-            .unwrap()
-            .to_owned()
     }
 
     /// Replaces a file beside the config in place.

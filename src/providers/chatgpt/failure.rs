@@ -80,6 +80,9 @@ impl Failure {
 
 /// The word of `retry.on` for a failure; `None` where nobody else would do better.
 pub(super) fn retry_on(kind: FaultKind) -> Option<RetryOn> {
+    if kind == FaultKind::TooLong {
+        return Some(RetryOn::ContextLength);
+    }
     match kind.blame() {
         Blame::Client => None,
         Blame::Token => Some(RetryOn::Auth),

@@ -125,7 +125,7 @@ impl Service {
             pinned: asking.pinned.as_ref(),
             tried,
             turn: asking.turn,
-            wait: self.web.settings.queue_wait,
+            wait: self.queue_wait,
         };
         let leased = match &asking.visitor.brought {
             Brought::Nothing => self.accounts.lease(want, &self.exchanges).await,

@@ -8,7 +8,8 @@ use crate::diagnostic::Problem;
 use crate::raw::{self, Raw};
 use crate::routes::{Match, target_order};
 use crate::schema::nearest;
-use crate::settings::{Expect, Route, Upstream};
+use crate::settings::upstreams::Upstream;
+use crate::settings::{Expect, Route};
 
 impl Resolver<'_> {
     pub(super) fn expects(

@@ -5,7 +5,7 @@ use crate::diagnostic::Problem;
 use crate::document::Place;
 use crate::raw::{self, Raw};
 use crate::routes::{RouteConflict, RouteTable};
-use crate::settings::{Retry, RetryOn, Route, Target};
+use crate::settings::{Hold, Retry, RetryOn, Route, Target};
 
 mod shares;
 
@@ -77,12 +77,6 @@ impl Resolver<'_> {
         let own = self.filters(&raw.filters, &["routes", &at, "filters"]);
         let own = own.into_iter().filter(|filter| !before.contains(filter));
         self.empty_methods(raw, &at);
-        if raw.hold.is_some() {
-            let place = self.places.key(&["routes", &at, "hold"]);
-            let message = "`hold` has no effect yet in this version";
-            self.problems
-                .push(Problem::warning("AUR0906", place, message).label("no effect yet"));
-        }
         let (upstreams, weighted) = self.targets(raw, &at);
         let line = match self.places.value(&["routes", &at]) {
             Place::File(span) => self.text.line(span.start),
@@ -104,7 +98,14 @@ impl Resolver<'_> {
                     .iter()
                     .filter_map(|word| retry_on(word))
                     .collect(),
+                not_after: raw.retry.not_after,
+                backoff: raw.retry.backoff,
+                max_share: raw.retry.max_share,
             },
+            hold: raw.hold.as_ref().map(|hold| Hold {
+                bytes: hold.bytes,
+                time: hold.time,
+            }),
             max_body: raw.max_body.as_ref().map(|size| size.0),
             debug_headers: raw.debug_headers,
             options: raw.options.clone(),
@@ -251,6 +252,7 @@ fn retry_on(word: &str) -> Option<RetryOn> {
         "429" => RetryOn::RateLimit,
         "5xx" => RetryOn::ServerError,
         "first_byte" => RetryOn::FirstByte,
+        "context_length" => RetryOn::ContextLength,
         _ => return None,
     })
 }

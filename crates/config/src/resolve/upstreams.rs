@@ -12,8 +12,9 @@ use crate::raw::{self, Raw, Secret};
 use crate::schema::check::of_fault;
 use crate::schema::keys::{CHATGPT_BASE_URL, PROXIES};
 use crate::schema::{Kind, nearest, words};
-use crate::settings::{
-    ChatGptWeb, DoneMarker, Mock, OpenAi, Protocol, ResponsesMode, Timeouts, Upstream,
+use crate::settings::upstreams::{
+    Breaker, ChatGptWeb, DoneMarker, HealthCheck, Mock, OpenAi, Protocol, ResponsesMode, Timeouts,
+    Upstream,
 };
 
 impl Resolver<'_> {
@@ -37,6 +38,11 @@ impl Resolver<'_> {
                 },
                 models: upstream.models.clone(),
                 max_concurrency: upstream.max_concurrency,
+                max_queue: upstream.max_queue,
+                queue_wait: upstream.queue_wait,
+                breaker: breaker(&upstream.breaker),
+                health: upstream.health.as_ref().map(health),
+                context_window: upstream.context_window,
                 forward_headers: headers.map(|header| header.to_ascii_lowercase()).collect(),
                 proxy: self.proxy(name, upstream),
             };
@@ -177,6 +183,24 @@ impl Resolver<'_> {
     }
 }
 
+fn breaker(raw: &raw::Breaker) -> Option<Breaker> {
+    raw.enabled.then_some(Breaker {
+        failures: raw.failures,
+        share: raw.share,
+        window: raw.window,
+        open: raw.open,
+    })
+}
+
+fn health(raw: &raw::HealthCheck) -> HealthCheck {
+    HealthCheck {
+        path: raw.path.clone(),
+        interval: raw.interval,
+        timeout: raw.timeout,
+        failures: raw.failures,
+    }
+}
+
 fn chatgpt_web(base_url: Option<Url>, raw: &raw::Upstream) -> Option<ChatGptWeb> {
     let url = |text: &Option<String>| text.as_deref().and_then(|text| Url::parse(text).ok());
     Some(ChatGptWeb {
@@ -192,6 +216,5 @@ fn chatgpt_web(base_url: Option<Url>, raw: &raw::Upstream) -> Option<ChatGptWeb>
         session_url: url(&raw.session_url)?,
         image_timeout: raw.timeouts.image.as_ref()?.0,
         handoff_timeout: raw.timeouts.handoff.as_ref()?.0,
-        queue_wait: raw.queue_wait.as_ref()?.0,
     })
 }

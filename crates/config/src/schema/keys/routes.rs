@@ -39,7 +39,11 @@ pub(super) static ROUTE: Section = section(&[
         "What is tried again while nothing has reached the client.",
     )
     .or("{}"),
-    key("hold", Kind::Table(&HOLD), "No effect yet."),
+    key(
+        "hold",
+        Kind::Table(&HOLD),
+        "Keeps the first bytes of an answer back, so that an upstream that dies meanwhile is covered by another; off if absent.",
+    ),
     key(
         "max_body",
         Kind::Size,
@@ -100,22 +104,42 @@ static RETRY: Section = section(&[
             "429",
             "5xx",
             "first_byte",
+            "context_length",
         ])),
         "What is retried.",
     )
-    .or("connect,auth,429,5xx,first_byte"),
+    .or("connect,auth,429,5xx,first_byte,context_length"),
+    key(
+        "not_after",
+        Kind::DurationOrOff,
+        "An attempt that took longer to fail is the last one, but for a first-byte timeout.",
+    )
+    .or("10s"),
+    key(
+        "backoff",
+        Kind::Duration,
+        "Wait before an upstream is asked once more, give or take; doubles each time, up to 10 s.",
+    )
+    .or("100ms"),
+    key(
+        "max_share",
+        Kind::Number { min: 0.0, max: 1.0 },
+        "How often an upstream is asked once more for one request, as a share of its requests; 10 and one a second are always free.",
+    )
+    .or("0.2"),
 ]);
 
 static HOLD: Section = section(&[
     key(
         "bytes",
         Kind::Integer {
-            min: 0,
-            max: 1_073_741_824,
+            min: 1,
+            max: 1_048_576,
         },
-        "Bytes held back.",
-    ),
-    key("time", Kind::Duration, "Time held back."),
+        "Bytes after which they go out.",
+    )
+    .or("4096"),
+    key("time", Kind::Duration, "Time after which they go out.").or("300ms"),
 ]);
 
 pub(super) static EXPECT: Section = section(&[

@@ -85,6 +85,40 @@ pub(super) static UPSTREAM: Section = section(&[
     )
     .or("256"),
     key(
+        "max_queue",
+        Kind::Integer {
+            min: 0,
+            max: 100_000,
+        },
+        "Requests that may wait while `max_concurrency` are under way; more are answered 503.",
+    )
+    .or("64"),
+    key(
+        "queue_wait",
+        Kind::Duration,
+        "How long a request waits for a free place, or for a ChatGPT account that answers another one.",
+    )
+    .or("30s"),
+    key(
+        "breaker",
+        Kind::Table(&BREAKER),
+        "When an upstream that fails is left alone for a while.",
+    )
+    .or("{}"),
+    key(
+        "health",
+        Kind::Table(&HEALTH),
+        "Asks the upstream regularly whether it serves; off if absent.",
+    ),
+    key(
+        "context_window",
+        Kind::Integer {
+            min: 1,
+            max: 1_000_000_000,
+        },
+        "Tokens that its models take: what is too long for another upstream may be sent to one with a larger window.",
+    ),
+    key(
         "forward_headers",
         Kind::List(&Kind::Header),
         "Client headers to pass on beside the few that always are.",
@@ -140,13 +174,6 @@ pub(super) static UPSTREAM: Section = section(&[
         "How often a refused tool call is asked for again.",
     )
     .or("3")
-    .only(CHATGPT),
-    key(
-        "queue_wait",
-        Kind::Duration,
-        "How long a request waits for an account that answers another one.",
-    )
-    .or("30s")
     .only(CHATGPT),
     key(
         "oauth_url",
@@ -209,6 +236,49 @@ pub(super) static UPSTREAM: Section = section(&[
         "A stream breaks off after that many events.",
     )
     .only(MOCK),
+]);
+
+static BREAKER: Section = section(&[
+    key("enabled", Kind::Bool, "Whether it is ever left alone.").or("true"),
+    key(
+        "failures",
+        Kind::Integer {
+            min: 1,
+            max: 1_000_000,
+        },
+        "Failures within `window` that open it, ...",
+    )
+    .or("5"),
+    key(
+        "share",
+        Kind::Number { min: 0.0, max: 1.0 },
+        "... where they are at least this share of the attempts.",
+    )
+    .or("0.5"),
+    key("window", Kind::Duration, "Time over which is counted.").or("30s"),
+    key(
+        "open",
+        Kind::Duration,
+        "Longest time until one request tries the upstream again; a tenth of it at first, then twice as long each time.",
+    )
+    .or("10s"),
+]);
+
+static HEALTH: Section = section(&[
+    key(
+        "path",
+        Kind::RoutePath,
+        "Asked with GET, below `base_url`; any answer under 500 is a good one.",
+    )
+    .or("/models"),
+    key("interval", Kind::Duration, "Time between two checks.").or("10s"),
+    key("timeout", Kind::Duration, "Until a check counts as failed.").or("5s"),
+    key(
+        "failures",
+        Kind::Integer { min: 1, max: 1000 },
+        "Failed checks in a row after which no request is sent there, until one succeeds.",
+    )
+    .or("2"),
 ]);
 
 static TIMEOUTS: Section = section(&[
