@@ -26,6 +26,10 @@ golden:
     UPDATE_GOLDEN=1 cargo test -p aurora-config --test golden
     UPDATE_GOLDEN=1 cargo test -p aurora-sdk --test header
 
+# Rewrite the tables of docs/ that are made from tests
+docs:
+    UPDATE_DOCS=1 cargo test -p aurora --test main the_table_of_faults
+
 # Build the libraries that tests load
 plugins:
     tests/plugins/build

@@ -286,7 +286,10 @@ async fn debug_headers_say_who_answered_and_only_where_they_are_wanted() {
     assert_eq!(debugged.headers()["x-aurora-attempts"], "2");
     assert_eq!(debugged.headers()["x-aurora-generation"], "1");
     // That it took another attempt is said everywhere, and nothing more.
-    let names = hidden.headers().keys().map(|name| name.as_str());
+    let names = hidden
+        .headers()
+        .keys()
+        .map(reqwest::header::HeaderName::as_str);
     let names: Vec<&str> = names.filter(|name| name.starts_with("x-aurora")).collect();
     assert_eq!(names, ["x-aurora-attempts"]);
 }

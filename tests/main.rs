@@ -18,6 +18,7 @@ mod emulated;
 mod errors;
 mod evasions;
 mod fallback;
+mod faults;
 mod floors;
 mod forms;
 mod hold;

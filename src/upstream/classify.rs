@@ -222,9 +222,9 @@ pub(crate) fn retry_on_fault(fault: &Fault) -> Option<RetryOn> {
         Fault::Unreachable(_) | Fault::ConnectTimeout | Fault::Garbled(_) | Fault::Truncated(_) => {
             Some(RetryOn::Connect)
         }
-        Fault::FirstByteTimeout => Some(RetryOn::FirstByte),
+        Fault::FirstByteTimeout | Fault::IdleTimeout => Some(RetryOn::FirstByte),
         Fault::Judged { retry_on, .. } => *retry_on,
-        Fault::TotalTimeout | Fault::IdleTimeout | Fault::Client(_) => None,
+        Fault::TotalTimeout | Fault::Client(_) => None,
     }
 }
 

@@ -5,11 +5,12 @@ use std::fmt::Write as _;
 use std::hash::{BuildHasher as _, RandomState};
 use std::pin::Pin;
 use std::task::{self, Poll};
+use std::time::Duration;
 
 use aurora_openai::ErrorEnvelope;
 use bytes::Bytes;
 use futures_core::Stream;
-use http::header::{CONTENT_TYPE, HeaderValue};
+use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use http::{HeaderMap, Method, StatusCode};
 use serde_json::Value;
 
@@ -178,6 +179,13 @@ pub async fn accepted(response: Response) -> Result<Response, Error> {
         return Ok(response);
     }
     let status = response.status;
+    // What the gateway passes on is seconds, or a date that only the client can use.
+    let wait = response.headers.get(RETRY_AFTER);
+    let wait = wait.and_then(|value| value.to_str().ok()?.parse().ok());
+    let later = |error: Error| match wait {
+        Some(seconds) => error.with_retry_after(Duration::from_secs(seconds)),
+        None => error,
+    };
     let bytes = response
         .body
         .read_all(MAX_REFUSAL)
@@ -197,7 +205,7 @@ pub async fn accepted(response: Response) -> Result<Response, Error> {
             status.as_u16()
         );
         let error = Error::new(kind, Origin::Upstream, "upstream_refused", message);
-        return Err(error.with_status(status));
+        return Err(later(error.with_status(status)));
     };
     let code = match body.code {
         Some(Value::String(code)) => code,
@@ -206,8 +214,8 @@ pub async fn accepted(response: Response) -> Result<Response, Error> {
     };
     let error =
         Error::new(kind, Origin::Upstream, code, body.message.into_owned()).with_status(status);
-    Err(match body.param {
+    Err(later(match body.param {
         Some(param) => error.with_param(param.into_owned()),
         None => error,
-    })
+    }))
 }
