@@ -184,6 +184,7 @@ impl Gallery {
             folder: self.folder.clone(),
             is_ours,
             keep: KEEP,
+            is_locked: false,
             max_total: MAX_TOTAL,
         }
     }

@@ -24,6 +24,8 @@ pub(crate) struct Leftovers {
     pub(crate) is_ours: fn(&str) -> bool,
     /// How long a file stays.
     pub(crate) keep: Duration,
+    /// Whether who needs a file holds its lock, so that one without was left by a process that died.
+    pub(crate) is_locked: bool,
     /// All of them together, bytes; the oldest go first.
     pub(crate) max_total: u64,
 }
@@ -78,7 +80,11 @@ impl Leftovers {
         for (modified, length, path) in files {
             total = total.saturating_add(length);
             let age = now.duration_since(modified).unwrap_or_default();
-            if (age > self.keep || total > self.max_total)
+            let is_orphan = || {
+                let file = std::fs::File::open(&path);
+                self.is_locked && file.is_ok_and(|file| file.try_lock().is_ok())
+            };
+            if (age > self.keep || total > self.max_total || is_orphan())
                 && let Err(error) = std::fs::remove_file(&path)
             {
                 tracing::warn!(path = %path.display(), %error, "an old file stays");
@@ -110,6 +116,7 @@ mod tests {
             folder: folder.path().to_owned(),
             is_ours: |name| name.starts_with("ours-"),
             keep,
+            is_locked: false,
             max_total,
         };
         leftovers.sweep();
@@ -128,6 +135,26 @@ mod tests {
             names,
             ["ours-folder", "ours-new", "ours-newer", "theirs-old"]
         );
+    }
+
+    #[test]
+    fn what_a_dead_process_left_goes_at_once_and_what_is_in_use_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let create = |name: &str| std::fs::File::create(folder.path().join(name)).unwrap();
+        let (used, _orphan) = (create("ours-used"), create("ours-orphan"));
+        used.try_lock().unwrap();
+        let leftovers = Leftovers {
+            folder: folder.path().to_owned(),
+            is_ours: |name| name.starts_with("ours-"),
+            keep: Duration::MAX,
+            is_locked: true,
+            max_total: u64::MAX,
+        };
+
+        leftovers.sweep();
+
+        assert!(folder.path().join("ours-used").exists());
+        assert!(!folder.path().join("ours-orphan").exists());
     }
 
     #[test]

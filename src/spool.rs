@@ -34,6 +34,7 @@ pub(crate) fn leftovers(data_dir: &Path) -> Leftovers {
         folder: folder(data_dir),
         is_ours: |name| name.starts_with(PREFIX),
         keep: KEEP,
+        is_locked: true,
         max_total: u64::MAX,
     }
 }
@@ -57,6 +58,8 @@ pub(crate) struct SpooledFile {
     /// Bytes.
     pub(crate) size: u64,
     path: tempfile::TempPath,
+    /// Its lock says that somebody needs it.
+    _locked: std::fs::File,
 }
 
 impl SpooledFile {
@@ -128,7 +131,8 @@ impl Spooled {
             .file_name()
             .map(plain_name)
             .filter(|name| !name.is_empty());
-        let (file, path) = create(folder.to_owned()).await?;
+        let (locked, path) = create(folder.to_owned()).await?;
+        let file = locked.try_clone().map_err(Error::internal)?;
         let mut file = tokio::fs::File::from_std(file);
         let mut size = 0;
         while let Some(chunk) = part.chunk().await.map_err(of_form)? {
@@ -145,6 +149,7 @@ impl Spooled {
             content_type,
             size,
             path,
+            _locked: locked,
         });
         Ok(())
     }
@@ -176,7 +181,10 @@ impl Spooled {
 async fn create(folder: PathBuf) -> Result<(std::fs::File, tempfile::TempPath), Error> {
     let created = tokio::task::spawn_blocking(move || {
         std::fs::create_dir_all(&folder)?;
-        tempfile::NamedTempFile::with_prefix_in(PREFIX, &folder)
+        let file = tempfile::NamedTempFile::with_prefix_in(PREFIX, &folder)?;
+        // Where a file system has no locks, the file is one that anybody may sweep when it is old.
+        file.as_file().try_lock().unwrap_or_default();
+        Ok::<_, std::io::Error>(file)
     });
     let file = created
         .await

@@ -22,6 +22,7 @@ mod faults;
 mod floors;
 mod forms;
 mod hold;
+mod kills;
 mod mock;
 mod mock_faults;
 mod odd_upstreams;

@@ -6,8 +6,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek as _, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{LazyLock, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 
 pub(crate) use text::{Replacement, is_writable};
 
@@ -43,7 +43,11 @@ pub(crate) enum WriteError {
 }
 
 impl TokenFile {
+    /// A file with tokens. What a killed process left half-written beside it is removed; it holds secrets.
     pub(crate) fn new(path: PathBuf) -> Self {
+        static BEGAN: LazyLock<SystemTime> = LazyLock::new(SystemTime::now);
+        let began = *BEGAN;
+        remove_left_overs(&path, |modified| modified < began);
         Self {
             path,
             lock: Mutex::new(()),
@@ -75,7 +79,9 @@ impl TokenFile {
         let Some(new) = replacement.apply(text) else {
             return Ok(());
         };
-        remove_left_overs(&path);
+        remove_left_overs(&path, |modified| {
+            modified.elapsed().is_ok_and(|age| age >= LEFT_OVER)
+        });
         let Err(reason) = replace_file(&path, new.as_bytes()) else {
             return Ok(());
         };
@@ -127,7 +133,7 @@ fn overwrite(file: &mut File, content: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
-fn remove_left_overs(path: &Path) {
+fn remove_left_overs(path: &Path, is_old: impl Fn(SystemTime) -> bool) {
     let Ok(entries) = fs::read_dir(folder(path)) else {
         return;
     };
@@ -136,9 +142,8 @@ fn remove_left_overs(path: &Path) {
         let name = entry.file_name();
         let name = name.to_string_lossy();
         let is_ours = name.starts_with(&prefix) && name.ends_with(SUFFIX);
-        let age = entry.metadata().and_then(|metadata| metadata.modified());
-        let age = age.ok().and_then(|modified| modified.elapsed().ok());
-        if is_ours && age.is_some_and(|age| age >= LEFT_OVER) {
+        let modified = entry.metadata().and_then(|metadata| metadata.modified());
+        if is_ours && modified.is_ok_and(&is_old) {
             // Another process may have been quicker.
             fs::remove_file(entry.path()).unwrap_or_default();
         }
