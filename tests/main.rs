@@ -6,6 +6,7 @@
     reason = "test code: a failed expectation is a failed test"
 )]
 
+mod across;
 mod auth;
 mod backpressure;
 mod breaker;
