@@ -9,9 +9,13 @@ use crate::support::{aurora, upstream as table};
 
 /// A gateway with a ChatGPT account and an OpenAI-compatible server behind every route, in this order.
 async fn over(web: &FakeChatGpt, openai: &FakeUpstream, order: &str) -> Aurora {
-    let config = chatgpt_config(web, "").replace("upstream = \"chatgpt\"", &format!("upstream = {order}"));
+    let config =
+        chatgpt_config(web, "").replace("upstream = \"chatgpt\"", &format!("upstream = {order}"));
     // These two speak of accounts only.
-    let config = config.replace(&format!("plugin = \"auth\"\nupstream = {order}"), "plugin = \"auth\"\nupstream = \"chatgpt\"");
+    let config = config.replace(
+        &format!("plugin = \"auth\"\nupstream = {order}"),
+        "plugin = \"auth\"\nupstream = \"chatgpt\"",
+    );
     let config = [table("openai", openai, ""), config].concat();
     let builder = aurora(&config).file("access_tokens.txt", web.account("alice"));
     builder.start().await
@@ -33,13 +37,18 @@ async fn text_of(response: reqwest::Response) -> (u16, String) {
 #[tokio::test]
 async fn a_chatgpt_account_answers_where_the_openai_server_fails() {
     let web = FakeChatGpt::start().await;
-    let openai = FakeUpstream::with(|_| Reply::json(500, &json!({"error": {"message": "no"}}))).await;
+    let openai =
+        FakeUpstream::with(|_| Reply::json(500, &json!({"error": {"message": "no"}}))).await;
     let aurora = over(&web, &openai, "[\"openai\", \"chatgpt\"]").await;
 
     for (path, body, marker) in [
         ("/v1/chat/completions", asking(false), "\"chat.completion\""),
         ("/v1/chat/completions", asking(true), "data: [DONE]"),
-        ("/v1/responses", json!({"model": "gpt-4o", "input": "Say pong.", "instructions": "Be brief."}), "\"response\""),
+        (
+            "/v1/responses",
+            json!({"model": "gpt-4o", "input": "Say pong.", "instructions": "Be brief."}),
+            "\"response\"",
+        ),
     ] {
         let response = aurora.post(path, &body).send().await.unwrap();
         assert_eq!(response.headers()["x-aurora-attempts"], "2");
@@ -48,7 +57,10 @@ async fn a_chatgpt_account_answers_where_the_openai_server_fails() {
         assert!(text.contains(marker), "{text}");
         // The same conversation reached the account.
         let turn = String::from_utf8(web.turns().pop().unwrap().body.to_vec()).unwrap();
-        assert!(turn.contains("Say pong.") && turn.contains("Be brief."), "{turn}");
+        assert!(
+            turn.contains("Say pong.") && turn.contains("Be brief."),
+            "{turn}"
+        );
     }
 }
 
@@ -56,21 +68,38 @@ async fn a_chatgpt_account_answers_where_the_openai_server_fails() {
 async fn the_openai_server_answers_where_the_edge_asks_for_a_browser() {
     let (web, openai) = (FakeChatGpt::start().await, FakeUpstream::start().await);
     let aurora = over(&web, &openai, "[\"chatgpt\", \"openai\"]").await;
-    web.fault("POST /f/conversation", Fault::body(403, "text/html", "<html>Just a moment...</html>").times(9));
+    web.fault(
+        "POST /f/conversation",
+        Fault::body(403, "text/html", "<html>Just a moment...</html>").times(9),
+    );
     let sent = asking(true);
 
     for _ in 0..3 {
-        let (status, text) = text_of(aurora.post("/v1/chat/completions", &sent).send().await.unwrap()).await;
+        let (status, text) = text_of(
+            aurora
+                .post("/v1/chat/completions", &sent)
+                .send()
+                .await
+                .unwrap(),
+        )
+        .await;
         assert_eq!(status, 200, "{text}");
         assert!(text.ends_with("data: [DONE]\n\n"), "{text}");
     }
 
     // What the client sent, as it was sent.
     assert_eq!(openai.last().json(), sent);
-    assert_eq!(web.turns().len(), 1, "a block is not tried again, by nobody");
+    assert_eq!(
+        web.turns().len(),
+        1,
+        "a block is not tried again, by nobody"
+    );
     aurora.wait_for_output("its edge asked for a browser").await;
     let status = aurora.status().await;
-    assert_eq!(status["upstreams"]["chatgpt"]["rests"]["why"], "its edge asked for a browser");
+    assert_eq!(
+        status["upstreams"]["chatgpt"]["rests"]["why"],
+        "its edge asked for a browser"
+    );
 }
 
 #[tokio::test]
@@ -87,10 +116,18 @@ async fn the_shipped_example_of_two_upstreams_fails_over_with_nothing_else_set()
             .replace("http://127.0.0.1:8081/v1", &answers);
         let aurora = aurora(&text).start().await;
 
-        let response = aurora.post("/v1/chat/completions", &asked).send().await.unwrap();
+        let response = aurora
+            .post("/v1/chat/completions", &asked)
+            .send()
+            .await
+            .unwrap();
 
         assert_eq!(response.status(), 200, "{first}");
-        assert_eq!(two.last().json()["model"], "qwen2.5-1.5b", "its own name of the model");
+        assert_eq!(
+            two.last().json()["model"],
+            "qwen2.5-1.5b",
+            "its own name of the model"
+        );
     }
     assert_eq!((one.requests().len(), two.requests().len()), (1, 2));
 }

@@ -101,12 +101,13 @@ fn upstreams(registry: &mut Registry, snapshot: &Snapshot) {
 
 fn tokens(registry: &mut Registry, snapshot: &Snapshot) {
     let states = snapshot.pools.iter().flat_map(|(pool, tokens)| {
-        let mut states = [("ok", 0), ("cooling", 0), ("dead", 0)];
+        let mut states = [("ok", 0), ("cooling", 0), ("dead", 0), ("probing", 0)];
         for token in tokens.status() {
-            let [ok, cooling, dead] = &mut states;
+            let [ok, cooling, dead, probing] = &mut states;
             match token.health {
                 Health::Ok => ok.1 += 1,
                 Health::Cooling { .. } => cooling.1 += 1,
+                Health::Dead { .. } if token.is_probed => probing.1 += 1,
                 Health::Dead { .. } => dead.1 += 1,
             }
         }

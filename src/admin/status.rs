@@ -218,7 +218,10 @@ fn token(status: &TokenStatus, now: Instant) -> Value {
     let (state, reason, wait) = match status.health {
         Health::Ok => ("ok", None, None),
         Health::Cooling { until } => ("cooling", None, Some(seconds(until))),
-        Health::Dead { reason, probe_at } => ("dead", Some(reason), Some(seconds(probe_at))),
+        Health::Dead { reason, probe_at } => {
+            let state = if status.is_probed { "probing" } else { "dead" };
+            (state, Some(reason), Some(seconds(probe_at)))
+        }
     };
     json!({
         "id": status.id.to_string(),

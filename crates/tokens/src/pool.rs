@@ -175,6 +175,7 @@ impl TokenPool {
                     origin: origin.clone(),
                     health: standing.health,
                     busy: standing.busy as usize,
+                    is_probed: token.is_probed(),
                 }
             })
             .collect()

@@ -91,6 +91,8 @@ pub struct TokenStatus {
     pub health: Health,
     /// Requests that use it now.
     pub busy: usize,
+    /// Whether one of them tries a dead token again.
+    pub is_probed: bool,
 }
 
 /// All about a token that changes.
@@ -110,6 +112,8 @@ pub(crate) struct Token {
 
 struct State {
     standing: Standing,
+    /// Requests that try it again while it is dead.
+    probes: u32,
     /// One for each pool that has it: the newest, and those that older requests still use.
     places: Vec<Place>,
 }
@@ -133,6 +137,7 @@ impl Token {
                     health: Health::Ok,
                     busy: 0,
                 },
+                probes: 0,
                 places: Vec::new(),
             }),
         }
@@ -145,6 +150,10 @@ impl Token {
 
     pub(crate) fn standing(&self) -> Standing {
         self.state().standing
+    }
+
+    pub(crate) fn is_probed(&self) -> bool {
+        self.state().probes > 0
     }
 
     /// Enters it in the ranking of a new pool, as its token `number`.
@@ -174,8 +183,11 @@ impl Token {
             health,
             busy: busy + 1,
         });
+        let is_probe = matches!(health, Health::Dead { .. });
+        state.probes += u32::from(is_probe);
         Some(Lease {
             token: Arc::clone(self),
+            is_probe,
             cooldown: settings.cooldown,
             probe_dead: settings.probe_dead,
         })
@@ -194,6 +206,8 @@ impl fmt::Debug for Token {
 #[derive(Debug)]
 pub struct Lease {
     token: Arc<Token>,
+    /// It tries a dead token again.
+    is_probe: bool,
     cooldown: Duration,
     probe_dead: Duration,
 }
@@ -239,6 +253,7 @@ impl Drop for Lease {
     fn drop(&mut self) {
         let mut state = self.token.state();
         let Standing { health, busy } = state.standing;
+        state.probes = state.probes.saturating_sub(u32::from(self.is_probe));
         state.set(Standing {
             health,
             busy: busy.saturating_sub(1),

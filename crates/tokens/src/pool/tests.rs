@@ -40,6 +40,31 @@ fn leased(pool: &TokenPool, now: Instant) -> String {
 }
 
 #[test]
+fn a_dead_token_is_probed_by_one_request_at_its_time() {
+    let (pool, now) = (pool(Strategy::Sticky), Instant::now());
+    pool.lease(now, &[]).unwrap().settle(Outcome::Refused, now);
+    let state = || {
+        let first = pool.status().swap_remove(0);
+        (matches!(first.health, Health::Dead { .. }), first.is_probed)
+    };
+    assert_eq!(state(), (true, false));
+
+    let later = now + SETTINGS.probe_dead;
+    let probe = pool.lease(later, &[]).unwrap();
+    assert_eq!(state(), (true, true));
+    let other = pool.lease(later, &[]).unwrap();
+    assert_ne!(other.id(), probe.id());
+    drop(probe);
+    assert_eq!(state(), (true, false), "it came to nothing");
+
+    let probe = pool.lease(later + SETTINGS.probe_dead, &[]).unwrap();
+    probe.settle(Outcome::Accepted, later);
+    assert_eq!(state(), (false, true));
+    drop(probe);
+    assert_eq!(state(), (false, false));
+}
+
+#[test]
 fn round_robin_takes_turns() {
     let (pool, now) = (pool(Strategy::RoundRobin), Instant::now());
 
