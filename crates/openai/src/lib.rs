@@ -7,5 +7,6 @@ pub mod multipart;
 pub mod peek;
 pub mod responses;
 pub mod sse;
+pub mod usage;
 
 pub use error::{ErrorBody, ErrorEnvelope};
