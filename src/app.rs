@@ -7,6 +7,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::task::TaskTracker;
 
 use crate::keeper;
+use crate::limits::Now;
 use crate::plugins::Loader;
 use crate::reload::{Inputs, Reloader};
 use crate::shared::Shared;
@@ -66,6 +67,7 @@ pub(crate) async fn run(
         let in_flight = shared.traffic.under_way();
         tracing::warn!(in_flight, "stopped with requests under way");
     }
+    shared.limits.save(Now::read()).await;
     // The last snapshot goes with `shared`, and with it the plugins.
     drop((sockets, shared));
     let_plugins_end(loader).await;

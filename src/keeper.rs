@@ -1,4 +1,4 @@
-//! Looks after what must not wait for a request: tokens that expire, files of ours that are too old.
+//! Looks after what must not wait for a request: tokens that expire, files of ours that are too old, what keys have used.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
+use crate::limits::Now;
 use crate::shared::Shared;
 use crate::spool;
 
@@ -40,6 +41,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
             () = shared.draining.cancelled() => return,
             _ = rounds.tick() => {}
         }
+        shared.limits.save(Now::read()).await;
         let snapshot = shared.cell.load();
         for upstream in snapshot.upstreams.values() {
             upstream.provider.tend().await;

@@ -8,6 +8,7 @@ mod app;
 mod cli;
 mod gallery;
 mod keeper;
+mod limits;
 mod plugins;
 mod providers;
 mod reload;

@@ -13,6 +13,7 @@ use aurora_config::{Loaded, Style};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
+use crate::limits::Ledger;
 use crate::plugins::{Loader, Metrics, Surroundings};
 use crate::shared::{Ask, Asked, Outcome, Shared};
 use crate::snapshot::{Snapshot, SnapshotCell, SnapshotWriter};
@@ -50,6 +51,7 @@ impl Reloader {
         let found = look(&inputs, &mut loader).await;
         let loaded = found.loaded.map_err(|refusal| refusal.report)?;
         let store = open_store(&loaded).await?;
+        let limits = Arc::new(Ledger::open(&store).await);
         let surroundings = Surroundings::new(store.clone(), Arc::clone(&metrics));
         let watcher = Watcher::new(inputs.path(), &loaded.files, found.plugin_dir.as_deref());
         let mut sockets = Sockets::default();
@@ -59,6 +61,7 @@ impl Reloader {
             plugins: &found.plugins,
             surroundings: &surroundings,
             store: &store,
+            limits: &limits,
         };
         let made = making
             .snapshot(loaded, None)
@@ -70,7 +73,7 @@ impl Reloader {
         if let Some(loader) = &mut loader {
             loader.commit(&plugins, &settings);
         }
-        let (shared, asked) = Shared::new(cell, store, metrics);
+        let (shared, asked) = Shared::new(cell, store, limits, metrics);
         surroundings.open(&shared);
         sockets
             .commit(bound, &shared)
@@ -267,6 +270,7 @@ impl Reloader {
             plugins: &found.plugins,
             surroundings: &self.surroundings,
             store: &self.shared.store,
+            limits: &self.shared.limits,
         };
         let made: Made = making.snapshot(loaded, Some(&previous)).await?;
         let bound = self.sockets.bind(&made).await?;

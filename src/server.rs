@@ -1,6 +1,7 @@
 //! The public side: listeners, the way of one request, and the one door to salvo.
 
 mod access;
+mod allowance;
 mod connection;
 mod cors;
 mod filters;

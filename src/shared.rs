@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::limits::Ledger;
 use crate::plugins::{Metrics, SlotStatus};
 use crate::snapshot::SnapshotCell;
 use crate::store::Store;
@@ -28,6 +29,8 @@ pub(crate) struct Shared {
     pub(crate) cell: Arc<SnapshotCell>,
     /// Small keyed state.
     pub(crate) store: Store,
+    /// What client keys have used of their limits.
+    pub(crate) limits: Arc<Ledger>,
     /// What plugins measure.
     pub(crate) metrics: Arc<Metrics>,
     /// What became of the files in the plugin folder.
@@ -53,12 +56,14 @@ impl Shared {
     pub(crate) fn new(
         cell: Arc<SnapshotCell>,
         store: Store,
+        limits: Arc<Ledger>,
         metrics: Arc<Metrics>,
     ) -> (Arc<Self>, Asked) {
         let (trigger, asked) = mpsc::channel(QUEUE);
         let shared = Self {
             cell,
             store,
+            limits,
             metrics,
             plugins: ArcSwap::default(),
             tasks: TaskTracker::new(),

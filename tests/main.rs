@@ -24,6 +24,7 @@ mod floors;
 mod forms;
 mod hold;
 mod kills;
+mod limits;
 mod mock;
 mod mock_faults;
 mod odd_upstreams;

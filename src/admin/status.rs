@@ -1,5 +1,6 @@
 //! What the gateway says about itself. Never a secret: tokens by id and origin, keys by name.
 
+mod limits;
 mod plugins;
 
 use std::time::{Instant, SystemTime};
@@ -78,6 +79,7 @@ pub(super) fn status(shared: &Shared) -> Value {
         "draining": shared.draining.is_cancelled(),
         "in_flight": shared.traffic.under_way(),
         "client_keys": config.auth.keys.iter().map(|key| &key.name).collect::<Vec<_>>(),
+        "limits": limits::all(&snapshot),
         "state": shared.store.kind(),
         "reload": {
             "published": facts.published,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use aurora_config::{Overrides, Style};
 
 use super::{CheckArgs, Format, print};
+use crate::limits::Ledger;
 use crate::plugins::{Loader, Metrics, Surroundings};
 use crate::reload::{Inputs, Refusal};
 use crate::snapshot::{Material, Snapshot, prepare};
@@ -62,6 +63,7 @@ pub(super) fn snapshot(
         plugins: &found.plugins,
         surroundings: &surroundings,
         store: &store,
+        limits: &Ledger::new(&store),
     };
     prepare(*found.loaded?, &material, None).map_err(|unprepared| Refusal {
         report: unprepared.error.report.render(style),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use aurora_config::{Loaded, Style};
 
+use crate::limits::Ledger;
 use crate::plugins::{Generation, Plugins, Surroundings};
 use crate::snapshot::{Material, Snapshot, prepare};
 use crate::store::Store;
@@ -18,6 +19,7 @@ pub(super) struct Making<'a> {
     pub(super) plugins: &'a Plugins,
     pub(super) surroundings: &'a Arc<Surroundings>,
     pub(super) store: &'a Store,
+    pub(super) limits: &'a Arc<Ledger>,
 }
 
 /// Why there is none, and the loaded plugins that are at fault.
@@ -45,12 +47,14 @@ impl Making<'_> {
         let before = previous.map(Arc::clone);
         let (config_path, plugins) = (self.config_path.to_owned(), self.plugins.clone());
         let (surroundings, store) = (Arc::clone(self.surroundings), self.store.clone());
+        let limits = Arc::clone(self.limits);
         let preparing = tokio::task::spawn_blocking(move || {
             let material = Material {
                 config_path: &config_path,
                 plugins: &plugins,
                 surroundings: &surroundings,
                 store: &store,
+                limits: &limits,
             };
             prepare(*loaded, &material, before.as_deref())
         });

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use http::{Method, StatusCode};
 
+use super::allowance::Allowance;
 use crate::shared::Traffic;
 use crate::upstream::outcome::Outcome;
 use crate::upstream::trace::{StreamEnd, Trace};
@@ -37,9 +38,11 @@ pub(super) struct Access {
     /// What happened at the upstreams.
     pub(super) trace: Arc<Trace>,
     /// Bytes of the body sent.
-    pub(super) bytes: u64,
+    bytes: u64,
     /// Whether the body went out to its end.
-    pub(super) finished: bool,
+    finished: bool,
+    /// What it takes of its key's limits, where that has any.
+    pub(super) allowance: Option<Box<Allowance>>,
 }
 
 impl Access {
@@ -66,6 +69,7 @@ impl Access {
             trace: Arc::default(),
             bytes: 0,
             finished: false,
+            allowance: None,
         }
     }
 }
@@ -74,6 +78,22 @@ impl Access {
     /// Whether the client wants no body.
     pub(super) fn wants_head(&self) -> bool {
         self.method == Method::HEAD
+    }
+
+    /// The body is all there.
+    pub(super) fn finish(&mut self) {
+        self.finished = true;
+        if let Some(allowance) = &mut self.allowance {
+            allowance.settle();
+        }
+    }
+
+    /// The next bytes of the body go out.
+    pub(super) fn send(&mut self, bytes: &[u8]) {
+        self.bytes += bytes.len() as u64;
+        if let Some(allowance) = &mut self.allowance {
+            allowance.note(bytes);
+        }
     }
 }
 
@@ -105,6 +125,7 @@ impl Drop for Access {
             usage = usage(&facts.usage),
             end = end.as_str(),
             error,
+            limited = self.allowance.as_ref().and_then(|allowance| allowance.limited()),
             "request"
         );
     }

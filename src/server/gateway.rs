@@ -12,6 +12,7 @@ use salvo::{Depot, FlowCtrl, async_trait};
 use serde_json::json;
 
 use super::access::Access;
+use super::allowance::Allowance;
 use super::host::RequestHost;
 use super::{cors, render, request_body, request_id, run, visitor};
 use crate::gallery;
@@ -69,8 +70,13 @@ impl Gateway {
         access.plugin = Some(chosen.built.label());
         access.debug = route.settings.debug_headers;
         admitted.admission.check_route(&route.path)?;
+        let limits = admitted.admission.limits.clone();
         let host = RequestHost::new(&self.shared, snapshot, &chosen, admitted, access);
-        let request = take_request(request, path, snapshot, route)?;
+        let mut request = take_request(request, path, snapshot, route)?;
+        if let Some(limits) = limits {
+            let allowance = Box::new(Allowance::new(limits));
+            access.allowance.insert(allowance).admit(&mut request)?;
+        }
         run::run(&self.shared, chosen, host, request).await
     }
 }
@@ -95,6 +101,9 @@ impl salvo::Handler for Gateway {
             access.error = Some(error.code().to_owned());
             render::error(&error)
         });
+        if let Some(allowance) = &mut access.allowance {
+            allowance.answer(&mut response);
+        }
         if access.debug {
             debug_headers(&access, snapshot.generation, &mut response.headers);
         }

@@ -136,14 +136,14 @@ impl Stream for Outgoing {
         }
         match this.stream.as_mut().poll_next(cx) {
             Poll::Ready(Some(Ok(bytes))) => {
-                this.access.bytes += bytes.len() as u64;
+                this.access.send(&bytes);
                 if let Some(events) = &mut this.events {
                     events.note(&bytes);
                 }
                 Poll::Ready(Some(Ok(bytes)))
             }
             Poll::Ready(Some(Err(error))) => {
-                this.access.finished = true;
+                this.access.finish();
                 this.access.error = Some(error.code().to_owned());
                 let last = this
                     .events
@@ -157,7 +157,7 @@ impl Stream for Outgoing {
                 }
             }
             Poll::Ready(None) => {
-                this.access.finished = true;
+                this.access.finish();
                 Poll::Ready(None)
             }
             Poll::Pending => match &mut this.events {

@@ -53,15 +53,15 @@ pub(super) fn write(
     let length = response.body.length();
     *out.headers_mut() = response.headers.into_map();
     if let Some(bytes) = response.body.as_bytes() {
-        access.bytes = bytes.len() as u64;
-        access.finished = true;
+        access.send(bytes);
+        access.finish();
         // By itself the server leaves it out of answers to HEAD.
         out.headers_mut().insert(CONTENT_LENGTH, bytes.len().into());
         out.body(ResBody::Once(bytes.clone()));
         return;
     }
     if !response.body.is_stream() {
-        access.finished = true;
+        access.finish();
         out.body(ResBody::None);
         return;
     }

@@ -190,9 +190,11 @@ fn origin(snapshot: &Snapshot, request: &salvo::Request) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use aurora_config::{Auth, ClientKey, KeySecret};
+    use aurora_config::{Auth, ClientKey, KeySecret, Limits};
 
     use super::*;
+    use crate::limits::Ledger;
+    use crate::store::Store;
 
     const JWT: &str = "eyJhbGciOiJSUzI1NiJ9.e30.c2ln";
 
@@ -203,12 +205,14 @@ mod tests {
             models: None,
             routes: None,
             expires: None,
+            limits: Limits::default(),
         };
-        ClientKeys::new(&Auth {
+        let auth = Auth {
             keys: secrets.iter().map(key).collect(),
             open: false,
             upstream_tokens: true,
-        })
+        };
+        ClientKeys::new(&auth, &Ledger::new(&Store::in_memory()))
     }
 
     /// The key's name and the kind of what was brought, or nothing where the sender is turned away.

@@ -11,6 +11,8 @@ use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
+use crate::limits::{KeyLimits, Ledger};
+
 /// The keys of a snapshot by their SHA-256.
 #[derive(Debug, Default)]
 pub(crate) struct ClientKeys {
@@ -25,11 +27,13 @@ pub(crate) struct Admission {
     models: Option<Vec<String>>,
     routes: Option<Vec<String>>,
     expires: Option<SystemTime>,
+    /// How much of it, where that is limited.
+    pub(crate) limits: Option<Arc<KeyLimits>>,
 }
 
 impl ClientKeys {
-    /// The keys of `auth`.
-    pub(crate) fn new(auth: &Auth) -> Self {
+    /// The keys of `auth`; what they have used is in `ledger`.
+    pub(crate) fn new(auth: &Auth, ledger: &Ledger) -> Self {
         let by_digest = auth
             .keys
             .iter()
@@ -38,14 +42,18 @@ impl ClientKeys {
                     KeySecret::Plain(secret) => Sha256::digest(secret.expose_secret()).into(),
                     KeySecret::Sha256(digest) => *digest,
                 };
+                let owner: Arc<str> = owner(&digest).into();
+                let name: Arc<str> = key.name.as_str().into();
+                let limits = (!key.limits.is_empty()).then(|| {
+                    let counters = ledger.counters(&owner);
+                    Arc::new(KeyLimits::new(Arc::clone(&name), key.limits, counters))
+                });
                 let admission = Admission {
-                    client: Client {
-                        name: key.name.as_str().into(),
-                        owner: owner(&digest).into(),
-                    },
+                    client: Client { name, owner },
                     models: key.models.clone(),
                     routes: key.routes.clone(),
                     expires: key.expires,
+                    limits,
                 };
                 (digest, Arc::new(admission))
             })
@@ -56,6 +64,12 @@ impl ClientKeys {
     /// Whether there are none, so that everybody may come in.
     pub(crate) fn is_empty(&self) -> bool {
         self.by_digest.is_empty()
+    }
+
+    /// The limits of those that have any.
+    pub(crate) fn limits(&self) -> impl Iterator<Item = &KeyLimits> {
+        let keys = self.by_digest.values();
+        keys.filter_map(|key| key.limits.as_deref())
     }
 
     /// Lets the holder of `presented` in; everybody where there are no keys.
@@ -109,6 +123,7 @@ impl Admission {
             models: None,
             routes: None,
             expires: None,
+            limits: None,
         }
     }
 
@@ -179,9 +194,10 @@ fn owner(digest: &[u8; 32]) -> String {
 mod tests {
     use std::time::Duration;
 
-    use aurora_config::ClientKey;
+    use aurora_config::{ClientKey, Limits};
 
     use super::*;
+    use crate::store::Store;
 
     fn keys() -> ClientKeys {
         let key = |name: &str, secret, expires| ClientKey {
@@ -190,9 +206,10 @@ mod tests {
             models: Some(vec!["small".to_owned()]),
             routes: None,
             expires,
+            limits: Limits::default(),
         };
         let past = SystemTime::now() - Duration::from_secs(1);
-        ClientKeys::new(&Auth {
+        let auth = Auth {
             keys: vec![
                 key("plain", KeySecret::Plain("sk-1".into()), None),
                 key(
@@ -204,7 +221,8 @@ mod tests {
             ],
             open: false,
             upstream_tokens: true,
-        })
+        };
+        ClientKeys::new(&auth, &Ledger::new(&Store::in_memory()))
     }
 
     #[test]

@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use super::{ClientKeys, Snapshot, accounts, routes};
 use crate::gallery::Gallery;
+use crate::limits::Ledger;
 use crate::plugins::{self, Generation, Plugins};
 use crate::providers::Provider;
 use crate::providers::chatgpt::{ChatGptProvider, Surroundings};
@@ -38,6 +39,8 @@ pub(crate) struct Material<'a> {
     pub(crate) surroundings: &'a Arc<plugins::Surroundings>,
     /// Keyed state.
     pub(crate) store: &'a Store,
+    /// What client keys have used.
+    pub(crate) limits: &'a Ledger,
 }
 
 /// A config that cannot be used, and the loaded plugins that are at fault.
@@ -104,7 +107,7 @@ pub(crate) fn prepare(
         config_path: material.config_path.to_owned(),
         plugins: material.plugins.clone(),
         workshop,
-        keys: ClientKeys::new(&loaded.config.auth),
+        keys: ClientKeys::new(&loaded.config.auth, material.limits),
         loaded,
         routes,
         route_list,

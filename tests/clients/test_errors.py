@@ -3,6 +3,7 @@
 import http.server
 import json
 import threading
+import time
 
 import openai
 import pytest
@@ -109,6 +110,43 @@ def test_an_unreachable_upstream_is_a_server_error(client):
     with pytest.raises(openai.InternalServerError) as raised:
         client.embeddings.create(model="m", input="x")
     assert (raised.value.status_code, raised.value.code) == (502, "upstream_unreachable")
+
+
+def test_a_limit_of_the_clients_own_key_says_when_to_come_back(tmp_path):
+    """Also where the SDK tries again by itself: the headers tell it when, and not at all where that is of no use."""
+    upstream = '[upstreams.mock]\nprotocol = "mock"\n'
+    auth = """[auth]
+keys = [
+  { name = "often", key = "sk-often", limits = { requests_per_minute = 1 } },
+  { name = "soon", key = "sk-soon", limits = { requests_per_minute = 60 } },
+  { name = "day", key = "sk-day", limits = { tokens_per_day = 1 } },
+]
+"""
+    with started(tmp_path / "aurora", auth + upstream + routes("mock")) as aurora:
+        often = aurora.client(api_key="sk-often")
+        answer = often.chat.completions.with_raw_response.create(model="m", messages=[{"role": "user", "content": "x"}])
+        assert answer.headers["x-ratelimit-limit-requests"] == "1"
+        assert answer.headers["x-ratelimit-remaining-requests"] == "0"
+        with pytest.raises(openai.RateLimitError) as raised:
+            chat(often, "m")
+        assert (raised.value.code, raised.value.type) == ("rate_limit_exceeded", "requests")
+        assert "requests_per_minute = 1" in raised.value.message
+        headers = raised.value.response.headers
+        assert 0 < int(headers["retry-after"]) <= 60
+        assert 0 < int(headers["retry-after-ms"]) <= 60_000
+        assert headers["x-ratelimit-remaining-requests"] == "0"
+
+        soon = aurora.client(api_key="sk-soon", max_retries=4)
+        for _ in range(62):
+            assert chat(soon, "m").choices
+
+        day = aurora.client(api_key="sk-day", max_retries=4)
+        assert chat(day, "m").usage.total_tokens > 1
+        began = time.monotonic()
+        with pytest.raises(openai.RateLimitError) as raised:
+            chat(day, "m")
+        assert raised.value.code == "insufficient_quota"
+        assert time.monotonic() - began < 0.4, "it tried again"
 
 
 def test_a_cut_stream_raises_and_is_never_a_finished_answer(client):

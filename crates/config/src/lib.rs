@@ -22,6 +22,7 @@ pub use request::plugins::plugins_of;
 pub use request::{Counts, LoadError, Loaded, PluginInfo, RefusedPlugin, Request, load};
 pub use routes::{Match, RouteConflict, RouteTable, target_order};
 pub use schema::schema;
+pub use settings::limits::Limits;
 pub use settings::plugins::{Grant, OnPanic, PluginSettings, Plugins, Trust, Unload};
 pub use settings::tokens::{AccountFile, AccountKind, Strategy, Token, TokenSource, Tokens};
 pub use settings::upstreams::{

@@ -1,6 +1,7 @@
 //! aurora.toml as serde reads it, after the checks and with defaults: what is `None` here was absent or wrong.
 
 use std::collections::BTreeMap;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, de};
@@ -65,6 +66,15 @@ pub(crate) struct Auth {
     pub(crate) keys_file: Option<String>,
     pub(crate) open: bool,
     pub(crate) upstream_tokens: bool,
+    pub(crate) limits: Limits,
+}
+
+#[derive(Default, Deserialize)]
+pub(crate) struct Limits {
+    pub(crate) requests_per_minute: Option<NonZeroU32>,
+    pub(crate) tokens_per_minute: Option<NonZeroU32>,
+    pub(crate) concurrent: Option<NonZeroU32>,
+    pub(crate) tokens_per_day: Option<NonZeroU64>,
 }
 
 #[derive(Deserialize)]
@@ -83,7 +93,7 @@ pub(crate) struct KeyTable {
     pub(crate) sha256: Option<String>,
     pub(crate) models: Option<Vec<String>>,
     pub(crate) routes: Option<Vec<String>>,
-    pub(crate) limits: Option<de::IgnoredAny>,
+    pub(crate) limits: Option<Limits>,
     pub(crate) expires: Option<String>,
 }
 

@@ -9,10 +9,12 @@ use std::time::{Duration, SystemTime};
 use secrecy::SecretString;
 use url::Url;
 
+use limits::Limits;
 use plugins::Plugins;
 use tokens::Tokens;
 use upstreams::Upstream;
 
+pub(crate) mod limits;
 pub(crate) mod plugins;
 pub(crate) mod tokens;
 pub(crate) mod upstreams;
@@ -127,6 +129,8 @@ pub struct ClientKey {
     pub routes: Option<Vec<String>>,
     /// `expires`: the key is refused from then on.
     pub expires: Option<SystemTime>,
+    /// `limits` over those of `[auth]`.
+    pub limits: Limits,
 }
 
 /// The stored form of a client key.

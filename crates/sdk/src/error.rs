@@ -63,6 +63,7 @@ struct Parts {
     origin: Origin,
     code: Cow<'static, str>,
     status: Option<StatusCode>,
+    type_name: Option<&'static str>,
     message: String,
     param: Option<String>,
     retry_after: Option<Duration>,
@@ -86,6 +87,7 @@ impl Error {
             origin,
             code,
             status: None,
+            type_name: None,
             message,
             param: None,
             retry_after: None,
@@ -148,6 +150,13 @@ impl Error {
     #[must_use]
     pub fn with_status(mut self, status: StatusCode) -> Self {
         self.0.status = Some(status);
+        self
+    }
+
+    /// Answers with a `type` that says more than the kind's own.
+    #[must_use]
+    pub fn with_type(mut self, type_name: &'static str) -> Self {
+        self.0.type_name = Some(type_name);
         self
     }
 
@@ -234,6 +243,9 @@ impl Error {
 
     /// The `type` of the answer: the names that SDKs branch on.
     pub fn type_name(&self) -> &'static str {
+        if let Some(type_name) = self.0.type_name {
+            return type_name;
+        }
         match self.0.kind {
             ErrorKind::InvalidRequest
             | ErrorKind::NotFound

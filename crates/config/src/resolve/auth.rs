@@ -6,9 +6,10 @@ use super::Resolver;
 use crate::diagnostic::Problem;
 use crate::document::{Node, Place};
 use crate::moment;
-use crate::raw::{KeyEntry, KeyTable, Raw, Secret};
+use crate::raw::{self, KeyEntry, KeyTable, Raw, Secret};
 use crate::schema::keys::CLIENT_KEY;
 use crate::schema::words;
+use crate::settings::limits::Limits;
 use crate::settings::{Auth, ClientKey, KeySecret};
 
 impl Resolver<'_> {
@@ -51,6 +52,16 @@ impl Resolver<'_> {
             }
         }
         name_the_unnamed(&mut keys);
+        let common = limits(&raw.auth.limits);
+        if keys.is_empty() && !common.is_empty() && !self.secrets_failed() {
+            let place = self.places.key(&["auth", "limits"]);
+            let message = "`limits` of [auth] are for client keys, and there are none";
+            self.problems
+                .push(Problem::warning("AUR0910", place, message).label("limits nobody"));
+        }
+        for key in &mut keys {
+            key.limits = over(key.limits, common);
+        }
         Auth {
             keys,
             open: raw.auth.open,
@@ -69,12 +80,6 @@ impl Resolver<'_> {
     fn key_table(&mut self, table: &KeyTable, index: &str, raw: &Raw) -> Option<ClientKey> {
         let here = ["auth", "keys", index];
         let name = table.name.as_deref();
-        if table.limits.is_some() {
-            let place = self.places.key(&["auth", "keys", index, "limits"]);
-            let message = "`limits` of a client key is not enforced by this version";
-            self.problems
-                .push(Problem::warning("AUR0906", place, message).label("no effect yet"));
-        }
         self.allowed_routes(table, index, raw);
         let written = |key: &str| self.places.has(&["auth", "keys", index, key]);
         let secret = match (&table.key, &table.sha256) {
@@ -107,6 +112,7 @@ impl Resolver<'_> {
             models: table.models.clone(),
             routes: table.routes.clone(),
             expires: table.expires.as_deref().and_then(moment::parse),
+            limits: table.limits.as_ref().map(limits).unwrap_or_default(),
         })
     }
 
@@ -170,6 +176,26 @@ fn unnamed(secret: KeySecret) -> ClientKey {
         models: None,
         routes: None,
         expires: None,
+        limits: Limits::default(),
+    }
+}
+
+fn limits(raw: &raw::Limits) -> Limits {
+    Limits {
+        requests_per_minute: raw.requests_per_minute,
+        tokens_per_minute: raw.tokens_per_minute,
+        concurrent: raw.concurrent,
+        tokens_per_day: raw.tokens_per_day,
+    }
+}
+
+/// A key's own limits, with the common ones where it has none.
+fn over(own: Limits, common: Limits) -> Limits {
+    Limits {
+        requests_per_minute: own.requests_per_minute.or(common.requests_per_minute),
+        tokens_per_minute: own.tokens_per_minute.or(common.tokens_per_minute),
+        concurrent: own.concurrent.or(common.concurrent),
+        tokens_per_day: own.tokens_per_day.or(common.tokens_per_day),
     }
 }
 

@@ -228,6 +228,48 @@ static AUTH: Section = section(&[
         "Clients may bring their own ChatGPT token.",
     )
     .or("true"),
+    key(
+        "limits",
+        Kind::Table(&LIMITS),
+        "What each client key may use; a key's own `limits` replace single ones.",
+    )
+    .or("{}"),
+]);
+
+/// The most of anything within a minute: its share of time must still be whole nanoseconds.
+const PER_MINUTE: Kind = Kind::Integer {
+    min: 1,
+    max: 1_000_000_000,
+};
+
+/// What a client key may use.
+static LIMITS: Section = section(&[
+    key(
+        "requests_per_minute",
+        PER_MINUTE,
+        "Requests within a minute, in one burst or spread.",
+    ),
+    key(
+        "tokens_per_minute",
+        PER_MINUTE,
+        "Tokens within a minute, of questions and answers.",
+    ),
+    key(
+        "concurrent",
+        Kind::Integer {
+            min: 1,
+            max: 1_000_000,
+        },
+        "Requests under way at once, streams among them.",
+    ),
+    key(
+        "tokens_per_day",
+        Kind::Integer {
+            min: 1,
+            max: i64::MAX,
+        },
+        "Tokens within a day of UTC.",
+    ),
 ]);
 
 /// A client key that is a table.
@@ -249,6 +291,10 @@ pub(crate) static CLIENT_KEY: Section = section(&[
         Kind::List(&Kind::RoutePath),
         "Paths of routes that this key may use; all if absent, none if empty.",
     ),
-    key("limits", Kind::Free, "Not enforced by this version."),
+    key(
+        "limits",
+        Kind::Table(&LIMITS),
+        "What this key may use of its own; replaces single limits of [auth].",
+    ),
     key("expires", Kind::Moment, "The key is refused from then on."),
 ]);

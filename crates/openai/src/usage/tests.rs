@@ -122,9 +122,10 @@ proptest! {
     ) {
         let usage = json!({"prompt_tokens": 3, "total_tokens": total});
         let (form, text) = if is_stream {
-            let mut events: Vec<String> = words.iter().map(|word| json!({"choices": [{"delta": {"content": word}}], "usage": null}).to_string()).collect();
-            events.push(json!({"choices": [], "usage": usage}).to_string());
-            (Form::Events, events.iter().map(|event| format!("data: {event}\n\n")).collect::<String>())
+            let mut events: Vec<Value> = words.iter().map(|word| json!({"choices": [{"delta": {"content": word}}], "usage": null})).collect();
+            events.push(json!({"choices": [], "usage": usage}));
+            let events: Vec<String> = events.iter().map(|event| format!("data: {event}\n\n")).collect();
+            (Form::Events, events.concat())
         } else {
             (Form::Json, json!({"content": words.concat(), "usage": usage}).to_string())
         };
