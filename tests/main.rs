@@ -27,6 +27,7 @@ mod kills;
 mod limits;
 mod mock;
 mod mock_faults;
+mod mutual_tls;
 mod odd_upstreams;
 mod plugins;
 mod proxies;

@@ -32,7 +32,7 @@ impl OpenAiProvider {
             decoding: false,
             websockets: false,
         };
-        let client = Client::new(needs, upstream.proxy.as_ref(), &upstream.timeouts)?;
+        let client = Client::new(needs, upstream)?;
         let url = &settings.base_url;
         let is_plain = url.scheme() == "http" && upstream.proxy.is_none() && !has_user(url);
         let authority = &url[Position::BeforeHost..Position::AfterPort];

@@ -232,6 +232,7 @@ fn provider(
         before.settings.protocol == settings.protocol
             && before.settings.timeouts == settings.timeouts
             && before.settings.proxy == settings.proxy
+            && before.settings.tls == settings.tls
     });
     let store = around.store;
     match (&settings.protocol, same) {

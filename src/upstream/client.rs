@@ -1,11 +1,12 @@
 //! The one door to reqwest: clients and a single exchange.
 
+use std::path::Path;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use aurora_config::Timeouts;
+use aurora_config::{Timeouts, Upstream, UpstreamTls};
 use aurora_sdk::{Body, Error};
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -13,6 +14,7 @@ use http::header::{
     CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
 use http::{HeaderMap, Method};
+use secrecy::ExposeSecret;
 use std::sync::{Mutex, PoisonError};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
@@ -63,19 +65,20 @@ pub(crate) struct Needs {
 }
 
 impl Client {
-    /// A client for one upstream, through `proxy` where there is one.
+    /// A client for one upstream, through its proxy where there is one.
     ///
     /// # Errors
-    /// A sentence for the config's diagnostics: an unusable proxy, or no certificate authorities for https.
-    pub(crate) fn new(
-        needs: Needs,
-        proxy: Option<&Url>,
-        timeouts: &Timeouts,
-    ) -> Result<Self, String> {
+    /// A sentence for the config's diagnostics: an unusable proxy or certificate, or no certificate authorities for https.
+    pub(crate) fn new(needs: Needs, upstream: &Upstream) -> Result<Self, String> {
+        let Upstream {
+            proxy, timeouts, ..
+        } = upstream;
+        let proxy = proxy.as_ref();
         let settings = Settings {
             tls: needs.tls || proxy.is_some_and(|url| url.scheme() == "https"),
             decoding: needs.decoding,
             proxy,
+            trust: upstream.tls.as_ref(),
             connect: timeouts.connect,
         };
         Ok(Self {
@@ -202,6 +205,8 @@ struct Settings<'a> {
     tls: bool,
     decoding: bool,
     proxy: Option<&'a Url>,
+    /// Whom to trust, and what to show.
+    trust: Option<&'a UpstreamTls>,
     connect: Duration,
 }
 
@@ -233,10 +238,29 @@ impl Settings<'_> {
         }
         if !self.tls {
             // Saves reading the system's certificates, and works where there are none.
-            builder = builder.tls_certs_only([]);
+            return Ok(builder.tls_certs_only([]));
+        }
+        let Some(UpstreamTls { ca, identity }) = self.trust else {
+            return Ok(builder);
+        };
+        if let Some(ca) = ca {
+            let certificates = reqwest::Certificate::from_pem_bundle(&ca.pem);
+            let certificates = certificates.map_err(|error| of_file(&ca.path, &error))?;
+            builder = builder.tls_certs_only(certificates);
+        }
+        if let Some(identity) = identity {
+            let key = identity.key_pem.expose_secret().as_bytes();
+            let pem = [key, b"\n", identity.cert.pem.as_slice()].concat();
+            let shown = reqwest::Identity::from_pem(&pem);
+            builder =
+                builder.identity(shown.map_err(|error| of_file(&identity.cert.path, &error))?);
         }
         Ok(builder)
     }
+}
+
+fn of_file(path: &Path, error: &reqwest::Error) -> String {
+    format!("`{}` cannot be used: {}", path.display(), chain(error))
 }
 
 /// Gives the request its body; a stream of known length keeps that length, since some servers refuse chunked uploads.

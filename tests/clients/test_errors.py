@@ -33,7 +33,9 @@ class Scripted(http.server.BaseHTTPRequestHandler):
         self.send_response(int(model.removeprefix("status-")))
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(answer)))
-        self.send_header("retry-after", "7")
+        # A server error with it would rest the upstream, which all tests here share.
+        if model == "status-429":
+            self.send_header("retry-after", "7")
         self.end_headers()
         self.wfile.write(answer)
 
@@ -51,6 +53,7 @@ keys = ["{KEY}"]
 [upstreams.fake]
 protocol = "openai"
 base_url = "http://127.0.0.1:{server.server_port}/v1"
+breaker = {{ enabled = false }}
 [upstreams.nobody]
 protocol = "openai"
 base_url = "http://127.0.0.1:1/v1"

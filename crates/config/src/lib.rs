@@ -24,6 +24,7 @@ pub use routes::{Match, RouteConflict, RouteTable, target_order};
 pub use schema::schema;
 pub use settings::limits::Limits;
 pub use settings::plugins::{Grant, OnPanic, PluginSettings, Plugins, Trust, Unload};
+pub use settings::tls::{Identity, Pem, Tls, UpstreamTls};
 pub use settings::tokens::{AccountFile, AccountKind, Strategy, Token, TokenSource, Tokens};
 pub use settings::upstreams::{
     Breaker, ChatGptWeb, DoneMarker, HealthCheck, Mock, OpenAi, Protocol, ResponsesMode, Timeouts,

@@ -53,6 +53,14 @@ pub(crate) struct Server {
 pub(crate) struct Tls {
     pub(crate) cert: Option<String>,
     pub(crate) key: Option<String>,
+    pub(crate) client_ca: Option<String>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct UpstreamTls {
+    pub(crate) ca: Option<String>,
+    pub(crate) cert: Option<String>,
+    pub(crate) key: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -141,6 +149,7 @@ pub(crate) struct Upstream {
     pub(crate) breaker: Breaker,
     pub(crate) health: Option<HealthCheck>,
     pub(crate) context_window: Option<u64>,
+    pub(crate) tls: Option<UpstreamTls>,
     pub(crate) forward_headers: Vec<String>,
     pub(crate) proxy: Option<Secret>,
     pub(crate) responses: Option<String>,

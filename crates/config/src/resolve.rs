@@ -19,6 +19,7 @@ mod references;
 pub(crate) mod required;
 mod routes;
 mod server;
+mod tls;
 mod tokens;
 mod upstreams;
 

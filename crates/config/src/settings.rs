@@ -11,11 +11,13 @@ use url::Url;
 
 use limits::Limits;
 use plugins::Plugins;
+use tls::Tls;
 use tokens::Tokens;
 use upstreams::Upstream;
 
 pub(crate) mod limits;
 pub(crate) mod plugins;
+pub(crate) mod tls;
 pub(crate) mod tokens;
 pub(crate) mod upstreams;
 
@@ -73,29 +75,6 @@ pub struct Server {
     pub fetch_private: bool,
     /// `public_url`: how clients reach this gateway. `None` (default): what a request's `Host` header says.
     pub public_url: Option<Url>,
-}
-
-/// `[server] tls`: PEM contents, read when the config was loaded.
-#[derive(Debug, Clone)]
-pub struct Tls {
-    /// Absolute path of the certificate chain.
-    pub cert_path: PathBuf,
-    /// Absolute path of the private key.
-    pub key_path: PathBuf,
-    /// The certificate chain, PEM.
-    pub cert_pem: Vec<u8>,
-    /// The private key, PEM.
-    pub key_pem: SecretString,
-}
-
-impl PartialEq for Tls {
-    fn eq(&self, other: &Self) -> bool {
-        use secrecy::ExposeSecret;
-        self.cert_path == other.cert_path
-            && self.key_path == other.key_path
-            && self.cert_pem == other.cert_pem
-            && self.key_pem.expose_secret() == other.key_pem.expose_secret()
-    }
 }
 
 /// `[admin]`: health, readiness, status, reload.

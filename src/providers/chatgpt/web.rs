@@ -112,7 +112,7 @@ impl Web {
             settings: settings.clone(),
             timeouts: upstream.timeouts.clone(),
             challenges: AtomicU64::new(0),
-            client: Client::new(needs, upstream.proxy.as_ref(), &upstream.timeouts)?,
+            client: Client::new(needs, upstream)?,
         })
     }
 

@@ -5,9 +5,9 @@ use url::Url;
 use super::Resolver;
 use crate::diagnostic::Problem;
 use crate::document::Place;
-use crate::raw::{self, Raw};
+use crate::raw::Raw;
 use crate::schema::words;
-use crate::settings::{Admin, Auth, Server, Tls};
+use crate::settings::{Admin, Auth, Server};
 
 impl Resolver<'_> {
     pub(super) fn server(&mut self, raw: &Raw, auth: &Auth) -> Server {
@@ -85,71 +85,6 @@ impl Resolver<'_> {
         written.is_some_and(|node| node.as_list().is_none_or(|items| !items.is_empty()))
             || self.places.has(&["auth", "keys_file"])
     }
-
-    fn tls(&mut self, tls: &raw::Tls) -> Option<Tls> {
-        let (cert, key) = (tls.cert.as_ref()?, tls.key.as_ref()?);
-        let cert_place = self.places.value(&["server", "tls", "cert"]);
-        let key_place = self.places.value(&["server", "tls", "key"]);
-        let cert_pem = self.read(cert, &cert_place);
-        let key_pem = self.read(key, &key_place);
-        if let Some(content) = &cert_pem {
-            self.pem(content, cert, cert_place, &CERTIFICATE);
-        }
-        if let Some(content) = &key_pem {
-            self.pem(content, key, key_place, &PRIVATE_KEY);
-        }
-        Some(Tls {
-            cert_path: self.absolute(cert),
-            key_path: self.absolute(key),
-            cert_pem: cert_pem?,
-            key_pem: String::from_utf8(key_pem?).ok()?.into(),
-        })
-    }
-
-    fn pem(&mut self, content: &[u8], written: &str, place: Place, wanted: &Wanted) {
-        let text = String::from_utf8_lossy(content);
-        let blocks: Vec<&str> = text.lines().filter_map(block).collect();
-        if blocks.iter().any(|block| wanted.blocks.contains(block)) {
-            return;
-        }
-        let found = match blocks.first() {
-            _ if text.trim().is_empty() => "an empty file".to_owned(),
-            Some(block) => format!("a PEM block {block:?}"),
-            None => "no PEM block".to_owned(),
-        };
-        let message = format!("file `{written}` holds no {}", wanted.name);
-        let problem = Problem::error("AUR0404", place, message).label(format!("found {found}"));
-        let encrypted = blocks.contains(&"ENCRYPTED PRIVATE KEY");
-        self.problems.push(if encrypted {
-            problem.help("encrypted keys are not supported; `openssl pkey` decrypts one")
-        } else {
-            problem.help(wanted.help)
-        });
-    }
-}
-
-struct Wanted {
-    name: &'static str,
-    blocks: &'static [&'static str],
-    help: &'static str,
-}
-
-const CERTIFICATE: Wanted = Wanted {
-    name: "certificate",
-    blocks: &["CERTIFICATE"],
-    help: "a certificate begins with `-----BEGIN CERTIFICATE-----`",
-};
-
-const PRIVATE_KEY: Wanted = Wanted {
-    name: "private key",
-    blocks: &["PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY"],
-    help: "a private key begins with `-----BEGIN PRIVATE KEY-----`",
-};
-
-fn block(line: &str) -> Option<&str> {
-    line.trim()
-        .strip_prefix("-----BEGIN ")?
-        .strip_suffix("-----")
 }
 
 // Two listeners on port 0 get two ports.

@@ -43,6 +43,10 @@ impl Resolver<'_> {
                 breaker: breaker(&upstream.breaker),
                 health: upstream.health.as_ref().map(health),
                 context_window: upstream.context_window,
+                tls: upstream
+                    .tls
+                    .as_ref()
+                    .and_then(|tls| self.upstream_tls(name, tls)),
                 forward_headers: headers.map(|header| header.to_ascii_lowercase()).collect(),
                 proxy: self.proxy(name, upstream),
             };

@@ -208,6 +208,11 @@ static SERVER: Section = section(&[
 static TLS: Section = section(&[
     key("cert", Kind::Path, "File with the certificate chain, PEM.").needed(),
     key("key", Kind::Path, "File with the private key, PEM.").needed(),
+    key(
+        "client_ca",
+        Kind::Path,
+        "File with certificate authorities, PEM: clients must show a certificate that one of them signed.",
+    ),
 ]);
 
 static ADMIN: Section =

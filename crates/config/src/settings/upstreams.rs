@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use url::Url;
 
+use super::tls::UpstreamTls;
+
 /// `[upstreams.NAME]`: a service that Aurora calls.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Upstream {
@@ -30,6 +32,8 @@ pub struct Upstream {
     pub context_window: Option<u64>,
     /// `forward_headers`: client headers, lower case, passed on beside the few that always are.
     pub forward_headers: Vec<String>,
+    /// `tls`, with the files' contents.
+    pub tls: Option<UpstreamTls>,
     /// `proxy`: `http`, `https` or `socks5` URL.
     pub proxy: Option<Url>,
 }

@@ -131,6 +131,12 @@ pub(super) static UPSTREAM: Section = section(&[
     )
     .only(NETWORK),
     key(
+        "tls",
+        Kind::Table(&TLS),
+        "Whom to trust, and what to show, where the upstream is reached by https; reloaded when the files change.",
+    )
+    .only(NETWORK),
+    key(
         "responses",
         Kind::Word(&["native", "emulate"]),
         "Whether the upstream serves the Responses API, or Aurora emulates it.",
@@ -236,6 +242,20 @@ pub(super) static UPSTREAM: Section = section(&[
         "A stream breaks off after that many events.",
     )
     .only(MOCK),
+]);
+
+static TLS: Section = section(&[
+    key(
+        "ca",
+        Kind::Path,
+        "File with certificate authorities, PEM, trusted in place of the system's.",
+    ),
+    key(
+        "cert",
+        Kind::Path,
+        "File with the certificate chain that Aurora shows, PEM.",
+    ),
+    key("key", Kind::Path, "File with its private key, PEM."),
 ]);
 
 static BREAKER: Section = section(&[
