@@ -92,21 +92,6 @@ async fn a_whole_stream_shorter_than_the_hold_is_passed_on_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn without_a_hold_nothing_is_tried_again_after_the_first_byte() {
-    let (one, two) = (dying(2).await, FakeUpstream::start().await);
-    let aurora = over(&one, &two, "").await;
-
-    let mut response = aurora.chat_stream("hi").await;
-    let mut text = String::new();
-    while let Ok(Some(chunk)) = response.chunk().await {
-        text.push_str(&String::from_utf8_lossy(&chunk));
-    }
-
-    assert!(text.contains("stream_truncated"), "{text}");
-    assert!(two.requests().is_empty());
-}
-
-#[tokio::test]
 async fn a_short_json_answer_that_breaks_off_is_covered_by_the_second() {
     let half = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 999\r\n\r\n{";
     let one =
