@@ -226,9 +226,10 @@ impl Framer {
         if self.end == End::DoneOrFinishReason && !self.complete {
             const KEY: &[u8] = br#""finish_reason":"#;
             self.complete = memmem::find_iter(events, KEY).any(|at| {
-                events
-                    .get(at + KEY.len()..)
-                    .is_some_and(|rest| rest.trim_ascii_start().first() == Some(&b'"'))
+                let after = events.get(at + KEY.len()..).unwrap_or_default();
+                // Not beyond the line: whether the next event is here depends on how the stream was cut.
+                let value = after.iter().find(|byte| !matches!(byte, b' ' | b'\t'));
+                value == Some(&b'"')
             });
         }
     }
@@ -333,6 +334,17 @@ mod tests {
         }
         assert!(!relay(End::DoneOrFinishReason, &[open]).1.complete);
         assert!(!relay(End::Done, &[&event]).1.complete);
+    }
+
+    #[test]
+    fn a_finish_reason_stands_in_one_event_however_the_stream_is_cut() {
+        let stream = b"data: {\"finish_reason\":\n\ndata: \"\n\n".as_slice();
+
+        for at in 0..=stream.len() {
+            let (head, tail) = stream.split_at(at);
+            let finish = relay(End::DoneOrFinishReason, &[head, tail]).1;
+            assert!(!finish.complete, "split at {at}");
+        }
     }
 
     #[test]
