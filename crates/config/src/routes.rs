@@ -6,6 +6,8 @@ use std::collections::{BTreeMap, HashMap};
 use crate::settings::upstreams::Upstream;
 use crate::settings::{Route, Target};
 
+const BRACES: &str = "the braces do not match or name nothing";
+
 /// Routes by path and method: exact paths, `{name}` for a segment, `{*rest}` for the end of a path.
 ///
 /// The most specific path decides: an exact one over a pattern, a segment over a rest.
@@ -104,7 +106,9 @@ impl<T> RouteTable<T> {
     ) -> Result<(), RouteConflict> {
         let position = self.inserts;
         self.inserts += 1;
-        let (pattern, parameters) = normalize(path);
+        let Some((pattern, parameters)) = normalize(path) else {
+            return Err(RouteConflict::Invalid { reason: BRACES });
+        };
         let methods = methods.map(<[String]>::to_vec);
         let served = Served {
             path: path.to_owned(),
@@ -178,9 +182,7 @@ impl<T> RouteTable<T> {
             matchit::InsertError::InvalidCatchAll => RouteConflict::Invalid {
                 reason: "`{*rest}` is possible only at the end",
             },
-            _ => RouteConflict::Invalid {
-                reason: "the braces do not match or name nothing",
-            },
+            _ => RouteConflict::Invalid { reason: BRACES },
         }
     }
 }
@@ -225,15 +227,17 @@ fn allow<T>(entry: &[Served<T>]) -> Vec<&str> {
     allow
 }
 
-/// Replaces parameter names by their numbers, so that patterns that match the same paths are equal.
-fn normalize(path: &str) -> (String, Vec<String>) {
+/// Replaces parameter names by their numbers, so that patterns that match the same paths are equal; `None` where a brace
+/// belongs to no parameter: the router knows escapes and takes odd names, and neither is a pattern here.
+fn normalize(path: &str) -> Option<(String, Vec<String>)> {
     let mut pattern = String::with_capacity(path.len());
     let mut names = Vec::new();
     let mut rest = path;
     while let Some((before, after)) = rest.split_once('{') {
-        let Some((name, after)) = after.split_once('}').filter(|(name, _)| valid(name)) else {
-            break;
-        };
+        let (name, after) = after.split_once('}').filter(|(name, _)| valid(name))?;
+        if before.contains('}') {
+            return None;
+        }
         let star = if name.starts_with('*') { "*" } else { "" };
         pattern.push_str(before);
         pattern.push('{');
@@ -245,10 +249,9 @@ fn normalize(path: &str) -> (String, Vec<String>) {
         rest = after;
     }
     pattern.push_str(rest);
-    (pattern, names)
+    (!rest.contains('}')).then_some((pattern, names))
 }
 
-// Anything else is left as it is, for the router to refuse.
 fn valid(name: &str) -> bool {
     let name = name.strip_prefix('*').unwrap_or(name);
     !name.is_empty() && !name.contains(['{', '*', '/'])

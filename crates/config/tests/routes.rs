@@ -75,6 +75,19 @@ fn methods_on_one_path_merge_whatever_its_parameters_are_called() {
 }
 
 #[test]
+fn braces_that_are_no_parameter_are_refused() {
+    // `{/}` is what the fuzz target found: the router takes a slash for a name.
+    for path in ["/{/}", "/{}", "/{{a}}/{b}", "/}", "/{a}}", "/{a*}", "/{"] {
+        let refused = RouteTable::new().insert(path, None, 1);
+
+        assert!(
+            matches!(refused, Err(RouteConflict::Invalid { .. })),
+            "{path}"
+        );
+    }
+}
+
+#[test]
 fn conflicts_name_the_other_route() {
     let mut table = RouteTable::new();
     insert(&mut table, "/a", &["GET", "POST"], 1).unwrap();
