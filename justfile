@@ -47,6 +47,10 @@ swaps COUNT="1000":
 memcheck:
     tests/plugins/memcheck
 
+# Every fuzz target for so many seconds, two at a time; `just fuzz 600 sse` runs one
+fuzz SECONDS="60" *TARGETS:
+    fuzz/run {{SECONDS}} {{TARGETS}}
+
 # Idle memory and start-up time of the release binary, as docs/performance.md has them
 measure:
     benches/idle.sh

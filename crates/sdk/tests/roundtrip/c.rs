@@ -1,5 +1,7 @@
 //! A plugin as C would write it: tables, pointers and codes, and nothing that closes itself.
 
+#[path = "c/waker.rs"]
+// also where this file is a module of another crate: the fuzz target of the interface
 mod waker;
 
 pub(crate) use waker::{Hosts, Own, foreign};
