@@ -23,6 +23,7 @@ pub(super) fn text(shared: &Shared) -> String {
     upstreams(&mut registry, &snapshot);
     tokens(&mut registry, &snapshot);
     reloads(&mut registry, shared, &snapshot);
+    runtime(&mut registry);
     let mut out = String::new();
     // Writing to a string does not fail.
     text::encode_registry(&mut out, &registry).unwrap_or_default();
@@ -128,6 +129,13 @@ fn reloads(registry: &mut Registry, shared: &Shared, snapshot: &Snapshot) {
     let generation = i64::try_from(snapshot.generation).unwrap_or(i64::MAX);
     let help = "Generation of the config that serves";
     gauge(registry, "aurora_generation", help, generation);
+}
+
+fn runtime(registry: &mut Registry) {
+    let handle = tokio::runtime::Handle::try_current().ok();
+    let tasks = handle.map_or(0, |handle| handle.metrics().num_alive_tasks());
+    let help = "Tasks of the runtime: at rest always the same number";
+    gauge(registry, "aurora_tasks", help, count(tasks));
 }
 
 fn counters(
