@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use aurora_sdk::{BoxFuture, BuildError, Error, Filter, Handler, PluginHost};
 use serde_json::{Map, Value};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::plugins::{Generation, Ground, Named, Surroundings, check_options};
@@ -28,6 +29,8 @@ pub(crate) struct Built<T: ?Sized> {
     pub(crate) retired: CancellationToken,
     /// What it built.
     pub(crate) what: Box<T>,
+    /// Its receivers learn when nobody has this any more.
+    held: watch::Sender<()>,
 }
 
 impl<T: ?Sized> Built<T> {
@@ -101,6 +104,7 @@ impl Order<'_> {
             generation,
             retired: CancellationToken::new(),
             what,
+            held: watch::Sender::new(()),
         }))
     }
 }
@@ -216,7 +220,8 @@ impl Workshop {
 
     /// No new requests come to what `next` does not have: says so, and ends what still runs after `time`.
     pub(crate) fn retire(&self, next: &Self, time: Duration) {
-        let (mut gone, mut ending) = (Vec::<Box<dyn FnOnce() + Send>>::new(), Vec::new());
+        let mut gone = Vec::<Box<dyn FnOnce() + Send>>::new();
+        let (mut ending, mut held) = (Vec::new(), Vec::new());
         let left = |key: &Key| !next.handlers.contains_key(key);
         for built in self
             .handlers
@@ -225,6 +230,7 @@ impl Workshop {
             .map(|(_, built)| built)
         {
             ending.push(built.retired.clone());
+            held.push(built.held.subscribe());
             let built = Arc::clone(built);
             gone.push(Box::new(move || built.what.drain()));
         }
@@ -236,6 +242,7 @@ impl Workshop {
             .map(|(_, built)| built)
         {
             ending.push(built.retired.clone());
+            held.push(built.held.subscribe());
             let built = Arc::clone(built);
             gone.push(Box::new(move || built.what.drain()));
         }
@@ -245,8 +252,15 @@ impl Workshop {
         // A plugin may take its time, and nothing waits for it.
         tokio::task::spawn_blocking(move || gone.into_iter().for_each(|drain| drain()));
         tokio_util::task::TaskTracker::new().spawn(async move {
-            tokio::time::sleep(time).await;
-            ending.iter().for_each(CancellationToken::cancel);
+            let let_go = async {
+                for mut held in held {
+                    while held.changed().await.is_ok() {}
+                }
+            };
+            // Mostly the last request ends long before.
+            if tokio::time::timeout(time, let_go).await.is_err() {
+                ending.iter().for_each(CancellationToken::cancel);
+            }
         });
     }
 }

@@ -39,6 +39,22 @@ async fn a_stream_ends_with_the_version_that_it_began_with() {
 }
 
 #[tokio::test]
+async fn nothing_waits_for_the_time_of_a_version_that_has_gone() {
+    let aurora = with_fixture("").start().await;
+    wait_for(&aurora, 1).await;
+    let before = aurora.metric("aurora_tasks").await;
+
+    aurora.replace(FIXTURE, fixture(2));
+    wait_for(&aurora, 2).await;
+    aurora.wait_for_output("destroyed version-0000001").await;
+
+    eventually("the tasks of before", async || {
+        aurora.metric("aurora_tasks").await <= before
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn the_same_content_under_a_new_time_changes_nothing() {
     let aurora = with_fixture("").start().await;
 
