@@ -43,6 +43,12 @@ swaps COUNT="1000":
     tests/plugins/build
     SWAPS={{COUNT}} cargo nextest run -p aurora --test main --run-ignored only --no-capture a_thousand_swaps
 
+# Mixed traffic for so many minutes, with a reload every second and a swap every ten, and what is left of it
+soak MINUTES="20":
+    cargo build --release --locked
+    tests/plugins/build
+    AURORA_BINARY=target/release/aurora SOAK_MINUTES={{MINUTES}} cargo nextest run --locked -p aurora --test main --run-ignored only --no-capture minutes_of_everything
+
 # The C example and a hundred swaps under valgrind
 memcheck:
     tests/plugins/memcheck

@@ -40,6 +40,7 @@ mod routing;
 mod secrets;
 mod server;
 mod shutdown;
+mod soak;
 mod start;
 mod streams;
 mod support;

@@ -21,7 +21,7 @@ use serde_json::Value;
 use crate::support::aurora;
 
 /// Where the fixture goes in the plugin folder.
-const FIXTURE: &str = "plugins/libfixture.so";
+pub(crate) const FIXTURE: &str = "plugins/libfixture.so";
 
 /// A library that `tests/plugins/build` makes, called as in `libhello.so`.
 pub(crate) fn library(name: &str) -> PathBuf {
@@ -45,7 +45,7 @@ pub(crate) fn library(name: &str) -> PathBuf {
 }
 
 /// The fixture as version `number`: the same library with other digits in it.
-fn fixture(number: u32) -> Vec<u8> {
+pub(crate) fn fixture(number: u32) -> Vec<u8> {
     static ORIGINAL: OnceLock<Vec<u8>> = OnceLock::new();
     let original = ORIGINAL.get_or_init(|| std::fs::read(library("fixture")).unwrap());
     let mut bytes = original.clone();
@@ -58,7 +58,7 @@ fn fixture(number: u32) -> Vec<u8> {
 }
 
 /// What the fixture calls itself then.
-fn version(number: u32) -> String {
+pub(crate) fn version(number: u32) -> String {
     format!("version-{number:07}")
 }
 

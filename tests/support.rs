@@ -3,9 +3,14 @@
 use aurora_testkit::{Builder, FakeUpstream};
 use serde_json::Value;
 
-/// The binary under test with `config`.
+/// The binary under test with `config`: `AURORA_BINARY`, or the one that was built with the tests.
 pub(crate) fn aurora(config: &str) -> Builder {
-    Builder::new(env!("CARGO_BIN_EXE_aurora"), config)
+    let asked = std::env::var_os("AURORA_BINARY");
+    let binary = asked.map(|path| std::path::absolute(path).unwrap());
+    Builder::new(
+        binary.unwrap_or_else(|| env!("CARGO_BIN_EXE_aurora").into()),
+        config,
+    )
 }
 
 /// The binary in front of `upstream`, with every endpoint that Aurora has.

@@ -129,6 +129,12 @@ impl FakeUpstream {
         self.state.requests.lock().unwrap().clone()
     }
 
+    /// Forgets all requests so far; for tests that go on for long.
+    pub fn forget(&self) {
+        self.state.requests.lock().unwrap().clear();
+        self.state.closed.lock().unwrap().clear();
+    }
+
     /// The last request.
     pub fn last(&self) -> Recorded {
         self.requests().pop().expect("the upstream was asked")
