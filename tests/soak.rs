@@ -6,6 +6,7 @@
 
 mod asks;
 mod changes;
+mod open;
 mod samples;
 mod setting;
 mod tally;
@@ -14,6 +15,7 @@ mod traffic;
 use std::sync::Arc;
 use std::time::Duration;
 
+use changes::Changes;
 use samples::Samples;
 use setting::Setting;
 
@@ -31,15 +33,18 @@ struct Pace {
 async fn soak(pace: Pace) -> Vec<String> {
     let setting = Arc::new(Setting::start().await);
     let idle = setting.at_rest("at the start").await;
-    setting.write_config(0).await;
+    let resting = setting.aurora.generation().await;
+    setting.write_config(0);
+    setting.aurora.wait_for_generation(resting + 1).await;
 
     let traffic = traffic::begin(&setting);
-    let (samples, mut wrong) = tokio::join!(
+    let (samples, changes) = tokio::join!(
         Samples::taken_for(&setting, pace),
-        changes::made_for(&setting, pace)
+        Changes::made_for(&setting, pace)
     );
     traffic.end().await;
 
+    let mut wrong = changes.verdict(&setting).await;
     wrong.extend(samples.verdict(pace));
     wrong.extend(setting.is_back_at(idle).await);
     wrong.extend(setting.tally.verdict());

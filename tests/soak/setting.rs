@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::super::plugins::{FIXTURE, fixture};
 use super::super::support::aurora;
+use super::open;
 use super::tally::Tally;
 
 /// The client key.
@@ -62,12 +63,8 @@ impl Setting {
     }
 
     /// The config's version `number`, put in place as editors do.
-    pub(super) async fn write_config(&self, number: u64) {
-        let before = self.aurora.generation().await;
+    pub(super) fn write_config(&self, number: u64) {
         self.aurora.replace("aurora.toml", self.config(number));
-        if number == 0 {
-            self.aurora.wait_for_generation(before + 1).await;
-        }
     }
 
     /// What the fakes remember of requests is of no use here, and would only grow.
@@ -105,7 +102,10 @@ impl Setting {
                 return None;
             }
             if std::time::Instant::now() > deadline {
-                return Some(format!("at rest it had {idle:?}, and now it has {now:?}"));
+                return Some(format!(
+                    "at rest it had {idle:?}, and now it has {now:?}: {:#?}\n{self:?}",
+                    open::descriptors(self.aurora.pid())
+                ));
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
