@@ -8,8 +8,8 @@ use super::setting::Setting;
 /// When memory counts as settled.
 const SETTLED: Duration = Duration::from_mins(5);
 
-/// Shorter runs say nothing about memory.
-const TOO_SHORT: Duration = Duration::from_mins(2);
+/// Shorter runs say nothing about memory: it is still settling.
+const TOO_SHORT: Duration = Duration::from_mins(10);
 
 /// How much more there may be at the end, per cent.
 const GROWTH: u64 = 10;
