@@ -10,6 +10,7 @@ mod host;
 mod lasting;
 mod listeners;
 mod outgoing;
+mod paths;
 mod render;
 mod request_body;
 mod request_id;

@@ -66,6 +66,7 @@ impl Sockets {
             handler: Gateway::new(Arc::clone(shared)),
             header_read: server.header_read,
             idle: server.idle,
+            write_gap: server.body_write_gap,
             tls: snapshot.tls.clone(),
         };
         self.public.commit(bound.public, &server.listen, &serve)?;
@@ -73,6 +74,7 @@ impl Sockets {
             handler: Admin::new(Arc::clone(shared)),
             header_read: server.header_read,
             idle: server.idle,
+            write_gap: server.body_write_gap,
             tls: None,
         };
         self.admin

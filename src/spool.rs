@@ -1,10 +1,15 @@
 //! Forms with files: fields in memory, files on disk, because the size must be told before the first byte is passed on.
 
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use aurora_sdk::{Body, Error};
+use aurora_sdk::{Body, BodyStream, Error};
 use bytes::Bytes;
+use futures_core::Stream;
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use tokio::io::AsyncWriteExt as _;
@@ -16,6 +21,9 @@ const MAX_FIELD: usize = 1 << 20;
 
 /// The most parts in a form.
 const MAX_PARTS: usize = 128;
+
+/// The most of a form that no field comes of, bytes: its preamble, and the head of a part.
+const MAX_UNREAD: usize = 256 * 1024;
 
 /// How the name of a file on its way begins.
 const PREFIX: &str = "aurora-upload-";
@@ -91,15 +99,17 @@ impl Spooled {
                 "this endpoint takes multipart/form-data, with a boundary",
             )
         })?;
-        let mut form = multer::Multipart::new(body.into_stream(), boundary);
+        let (pieces, unread) = Pieces::of(body);
+        let mut form = multer::Multipart::new(pieces, boundary);
         let mut spooled = Self::default();
         let mut parts = 0;
         while let Some(part) = form.next_field().await.map_err(of_form)? {
+            unread.store(0, Ordering::Relaxed);
             parts += 1;
             if parts > MAX_PARTS {
                 return Err(invalid("the form has too many parts"));
             }
-            spooled.part(part, &folder, max).await?;
+            spooled.part(part, &folder, max, &unread).await?;
         }
         Ok(spooled)
     }
@@ -109,6 +119,7 @@ impl Spooled {
         mut part: multer::Field<'_>,
         folder: &Path,
         max: u64,
+        unread: &AtomicUsize,
     ) -> Result<(), Error> {
         let field = part.name().unwrap_or_default().to_owned();
         let content_type = part
@@ -117,6 +128,7 @@ impl Spooled {
         if part.file_name().is_none() && content_type.is_none() {
             let mut value = Vec::new();
             while let Some(chunk) = part.chunk().await.map_err(of_form)? {
+                unread.store(0, Ordering::Relaxed);
                 if value.len() + chunk.len() > MAX_FIELD {
                     return Err(invalid("a field of the form is larger than 1 MiB"));
                 }
@@ -136,6 +148,7 @@ impl Spooled {
         let mut file = tokio::fs::File::from_std(file);
         let mut size = 0;
         while let Some(chunk) = part.chunk().await.map_err(of_form)? {
+            unread.store(0, Ordering::Relaxed);
             size += chunk.len() as u64;
             if size > max {
                 return Err(Error::too_large(max));
@@ -175,6 +188,48 @@ impl Spooled {
     /// The first file of a field.
     pub(crate) fn file(&self, field: &str) -> Option<&SpooledFile> {
         self.files.iter().find(|file| file.field == field)
+    }
+}
+
+/// A body that is given away piece by piece, and only while the reader makes something of it. By itself it would take all
+/// that has come at once, and look for the end of a head or a border without end.
+struct Pieces {
+    stream: BodyStream,
+    /// Bytes given since something was made of them.
+    unread: Arc<AtomicUsize>,
+    given: bool,
+}
+
+impl Pieces {
+    fn of(body: Body) -> (Self, Arc<AtomicUsize>) {
+        let unread = Arc::<AtomicUsize>::default();
+        let pieces = Self {
+            stream: body.into_stream(),
+            unread: Arc::clone(&unread),
+            given: false,
+        };
+        (pieces, unread)
+    }
+}
+
+impl Stream for Pieces {
+    type Item = Result<Bytes, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if std::mem::take(&mut self.given) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let next = ready!(self.stream.as_mut().poll_next(cx));
+        if let Some(Ok(piece)) = &next {
+            self.given = true;
+            let before = self.unread.fetch_add(piece.len(), Ordering::Relaxed);
+            if before > MAX_UNREAD {
+                let message = "the form has a preamble or a part's head that is too long";
+                return Poll::Ready(Some(Err(invalid(message))));
+            }
+        }
+        Poll::Ready(next)
     }
 }
 

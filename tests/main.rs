@@ -23,6 +23,7 @@ mod faults;
 mod floors;
 mod forms;
 mod hold;
+mod hostile;
 mod kills;
 mod limits;
 mod mock;

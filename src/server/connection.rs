@@ -3,34 +3,38 @@
 //! hyper has one timer for request heads and idle connections, so that a short one cuts kept-alive connections and a
 //! long one lets slow heads in. Here the connection knows which of the two it is in.
 
+mod busy;
+mod clocked;
+mod taking;
+mod unparsed;
+
 use std::convert::Infallible;
-use std::io;
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll};
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use futures_util::task::AtomicWaker;
+use http::header::{CONNECTION, HeaderValue, TRANSFER_ENCODING};
 use http::uri::Scheme;
 use http::{Method, Request, Response, Version};
-use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::rt::Executor;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use salvo::http::ResBody;
 use salvo::{Depot, FlowCtrl};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, Sleep, timeout};
+use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+use self::busy::{Busy, Slot};
+use self::clocked::ClockedIo;
+pub(super) use self::clocked::Clocks;
+use self::taking::{CountedBody, Watched};
+use crate::upstream::trace::Trace;
 
 /// HTTP/2 requests at once on one connection.
 const MAX_STREAMS: u32 = 1024;
@@ -40,25 +44,6 @@ const MAX_HEAD: usize = 64 * 1024;
 
 /// The most headers of a request.
 const MAX_HEADERS: usize = 128;
-
-/// How long a connection may take.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Clocks {
-    /// For a request head, and for the first byte on a new connection.
-    pub(super) header_read: Duration,
-    /// Between requests.
-    pub(super) idle: Duration,
-}
-
-/// Requests under way on a connection; beyond all counting once it speaks HTTP/2, which has pings for this.
-#[derive(Debug, Default)]
-struct Busy {
-    count: AtomicUsize,
-    /// Woken when the last request has ended: until then no clock of the connection runs.
-    idle: AtomicWaker,
-}
-
-const HTTP2: usize = usize::MAX / 2;
 
 /// What all connections of a listener share.
 pub(super) struct Connections<H> {
@@ -105,7 +90,7 @@ impl<H: salvo::Handler> Connections<H> {
     {
         let busy = Arc::new(Busy::default());
         let io = TokioIo::new(ClockedIo::new(stream, Arc::clone(&busy), clocks));
-        let builder = self.builder(clocks);
+        let builder = self.builder(clocks, &busy);
         let answering = Answering {
             connections: Arc::clone(self),
             scheme,
@@ -124,8 +109,12 @@ impl<H: salvo::Handler> Connections<H> {
         }
     }
 
-    fn builder(&self, clocks: Clocks) -> auto::Builder<Tracked> {
-        let mut builder = auto::Builder::new(Tracked(self.tasks.clone()));
+    fn builder(&self, clocks: Clocks, busy: &Arc<Busy>) -> auto::Builder<Tracked> {
+        let mut builder = auto::Builder::new(Tracked {
+            tasks: self.tasks.clone(),
+            busy: Arc::clone(busy),
+            clocks,
+        });
         builder
             .http1()
             .timer(TokioTimer::new())
@@ -144,16 +133,25 @@ impl<H: salvo::Handler> Connections<H> {
     }
 }
 
-/// Runs HTTP/2 streams where shutdown waits for them.
+/// Runs HTTP/2 streams where shutdown waits for them, for as long as their client takes what is sent.
 #[derive(Debug, Clone)]
-struct Tracked(TaskTracker);
+struct Tracked {
+    tasks: TaskTracker,
+    busy: Arc<Busy>,
+    clocks: Clocks,
+}
 
 impl<F> Executor<F> for Tracked
 where
-    F: Future<Output: Send> + Send + 'static,
+    F: Future<Output = ()> + Send + 'static,
 {
     fn execute(&self, task: F) {
-        self.0.spawn(task);
+        match self.busy.take_stream() {
+            Some(taking) => self
+                .tasks
+                .spawn(Watched::new(task, taking, self.clocks.write_gap)),
+            None => self.tasks.spawn(task),
+        };
     }
 }
 
@@ -171,9 +169,8 @@ impl<H: salvo::Handler> hyper::service::Service<Request<Incoming>> for Answering
     type Future = BoxFuture<'static, Result<Self::Response, Self::Error>>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        if request.version() == Version::HTTP_2 {
-            self.busy.count.fetch_max(HTTP2, Ordering::Relaxed);
-        }
+        let taking = (request.version() == Version::HTTP_2).then(|| self.busy.stream());
+        let ends = taking.is_none() && request.headers().contains_key(TRANSFER_ENCODING);
         let slot = Slot::take(&self.busy);
         let connections = Arc::clone(&self.connections);
         let mut request = salvo::Request::from_hyper(request, self.scheme.clone());
@@ -188,153 +185,17 @@ impl<H: salvo::Handler> hyper::service::Service<Request<Incoming>> for Answering
                 // Over HTTP/2 hyper would send it.
                 answer.take_body();
             }
+            if ends {
+                // hyper leaves a length out that stands beside a transfer coding. Whoever is in front may have gone by that length, and
+                // what comes next here be part of the body to it, so nothing comes next (RFC 9112, 6.1).
+                answer
+                    .headers_mut()
+                    .insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            let trace = answer.extensions.remove::<Arc<Trace>>();
             Ok(answer
                 .into_hyper()
-                .map(|body| CountedBody { body, _slot: slot }))
+                .map(|body| CountedBody::new(body, taking, trace, slot)))
         })
-    }
-}
-
-/// One request under way, until its response has gone.
-struct Slot(Arc<Busy>);
-
-impl Slot {
-    fn take(busy: &Arc<Busy>) -> Self {
-        busy.count.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(busy))
-    }
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        if self.0.count.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.0.idle.wake();
-        }
-    }
-}
-
-/// A response body that holds its request's slot.
-struct CountedBody {
-    body: ResBody,
-    _slot: Slot,
-}
-
-impl http_body::Body for CountedBody {
-    type Data = Bytes;
-    type Error = io::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-/// A client's stream that fails when a clock runs out.
-struct ClockedIo<S> {
-    inner: S,
-    busy: Arc<Busy>,
-    clocks: Clocks,
-    timer: Pin<Box<Sleep>>,
-    phase: Phase,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    /// A request is under way: it has clocks of its own.
-    Serving,
-    /// Nothing of the next head has come.
-    Idle,
-    /// Part of it has.
-    Head,
-}
-
-impl<S> ClockedIo<S> {
-    fn new(inner: S, busy: Arc<Busy>, clocks: Clocks) -> Self {
-        let timer = Box::pin(tokio::time::sleep(clocks.header_read));
-        Self {
-            inner,
-            busy,
-            clocks,
-            timer,
-            phase: Phase::Head,
-        }
-    }
-
-    /// Follows the requests: sets the clock when the last one has ended.
-    fn follow(&mut self) {
-        let serving = self.busy.count.load(Ordering::Acquire) > 0;
-        if serving {
-            self.phase = Phase::Serving;
-        } else if self.phase == Phase::Serving {
-            self.phase = Phase::Idle;
-            self.timer.as_mut().reset(Instant::now() + self.clocks.idle);
-        }
-    }
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for ClockedIo<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        // Before the look at the count: a request that ends in between wakes this task again.
-        self.busy.idle.register(cx.waker());
-        self.follow();
-        match Pin::new(&mut self.inner).poll_read(cx, buf) {
-            Poll::Pending => {}
-            ready @ Poll::Ready(_) => {
-                if self.phase == Phase::Idle {
-                    self.phase = Phase::Head;
-                    let due = Instant::now() + self.clocks.header_read;
-                    self.timer.as_mut().reset(due);
-                }
-                return ready;
-            }
-        }
-        if self.phase != Phase::Serving && self.timer.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
-        }
-        Poll::Pending
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for ClockedIo<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_shutdown(cx)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write_vectored(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.inner.is_write_vectored()
     }
 }

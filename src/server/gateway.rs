@@ -14,7 +14,7 @@ use serde_json::json;
 use super::access::Access;
 use super::allowance::Allowance;
 use super::host::RequestHost;
-use super::{cors, render, request_body, request_id, run, visitor};
+use super::{cors, paths, render, request_body, request_id, run, visitor};
 use crate::gallery;
 use crate::shared::Shared;
 use crate::snapshot::{Built, Route, Snapshot};
@@ -44,7 +44,7 @@ impl Gateway {
         access: &mut Access,
     ) -> Result<Response, Error> {
         let path = request.uri().path().to_owned();
-        check_path(&path)?;
+        paths::check(&path)?;
         if let Some(name) = path.strip_prefix(gallery::PATH) {
             return picture(snapshot, request, name).await;
         }
@@ -257,33 +257,6 @@ fn allowed(methods: &[&str]) -> HeaderValue {
         all.push("OPTIONS");
     }
     HeaderValue::from_str(&all.join(", ")).unwrap_or_else(|_| HeaderValue::from_static("OPTIONS"))
-}
-
-/// Refuses paths that another server could read as another path.
-fn check_path(path: &str) -> Result<(), Error> {
-    // Most have nothing of what makes one suspicious.
-    if !path.bytes().any(|byte| matches!(byte, b'%' | b'\\')) && !path.contains("/.") {
-        return Ok(());
-    }
-    let suspicious = path.split('/').any(|segment| {
-        let plain = segment.to_ascii_lowercase().replace("%2e", ".");
-        plain == "."
-            || plain == ".."
-            || plain.contains("%2f")
-            || plain.contains("%5c")
-            || plain.contains("%00")
-            || plain.contains('\\')
-    });
-    if suspicious {
-        let message = "the path has dot segments, encoded slashes or NULs, which are not accepted";
-        return Err(Error::new(
-            ErrorKind::InvalidRequest,
-            Origin::Downstream,
-            "invalid_path",
-            message,
-        ));
-    }
-    Ok(())
 }
 
 /// What the handler sees: no credentials, a bounded body.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::net::{TcpListener, TcpSocket};
@@ -20,6 +20,13 @@ const BACKLOG: u32 = 4096;
 /// A pause after a failed accept: out of descriptors stays so for a while.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// A warning while accepting goes on failing: at most so often.
+const ACCEPT_WARNING: Duration = Duration::from_secs(10);
+
+/// What the system holds of answers that a client has not taken, bytes by connection. By itself it takes up to 4 MiB, so that clients
+/// that stop reading could fill the system's memory, and one that reads slowly would not be seen to read at all for minutes.
+const SEND_BUFFER: u32 = 256 * 1024;
+
 /// What a listener serves with.
 #[derive(Clone)]
 pub(crate) struct Serve<H> {
@@ -29,6 +36,8 @@ pub(crate) struct Serve<H> {
     pub(crate) header_read: Duration,
     /// Time that an idle connection is kept.
     pub(crate) idle: Duration,
+    /// Time that a client may take nothing of an answer.
+    pub(crate) write_gap: Duration,
     /// The certificate; `None` serves without TLS.
     pub(crate) tls: Option<TlsAcceptor>,
 }
@@ -38,6 +47,7 @@ impl<H> Serve<H> {
         Clocks {
             header_read: self.header_read,
             idle: self.idle,
+            write_gap: self.write_gap,
         }
     }
 }
@@ -176,6 +186,8 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     // Accepted sockets inherit it on Linux. salvo sets it nowhere, and without it a streamed answer on a kept-alive
     // connection waits 40 ms for the client's delayed acknowledgement.
     socket.set_nodelay(true)?;
+    // Inherited as well.
+    socket.set_send_buffer_size(SEND_BUFFER)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
 }
@@ -212,6 +224,7 @@ async fn accept<H: salvo::Handler>(
     connections: Arc<Connections<H>>,
     tls: Option<Arc<ArcSwapOption<TlsAcceptor>>>,
 ) {
+    let mut failures = Failures::default();
     loop {
         let accepted = tokio::select! {
             biased;
@@ -230,9 +243,31 @@ async fn accept<H: salvo::Handler>(
                 };
             }
             Err(error) => {
-                tracing::warn!(%error, "accept failed");
+                failures.tell(&error);
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
+    }
+}
+
+/// Failed accepts, of which the log gets a few.
+#[derive(Default)]
+struct Failures {
+    told: Option<Instant>,
+    untold: u64,
+}
+
+impl Failures {
+    fn tell(&mut self, error: &io::Error) {
+        if self
+            .told
+            .is_some_and(|told| told.elapsed() < ACCEPT_WARNING)
+        {
+            self.untold += 1;
+            return;
+        }
+        self.told = Some(Instant::now());
+        let untold = std::mem::take(&mut self.untold);
+        tracing::warn!(%error, untold, "accept failed");
     }
 }

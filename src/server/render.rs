@@ -1,5 +1,6 @@
 //! The one way out: a response or an error onto the wire.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use aurora_sdk::{Error, Response};
@@ -72,6 +73,8 @@ pub(super) fn write(
         access.trace.ended(StreamEnd::Complete);
         return;
     }
+    // The connection knows whether the client took it.
+    out.extensions.insert(Arc::clone(&access.trace));
     let events = response_is_events(out.headers());
     let stream = response.body.into_stream();
     let stream = if events {

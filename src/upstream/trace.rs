@@ -17,17 +17,20 @@ pub(crate) enum StreamEnd {
     Timeout,
     /// The client went away.
     ClientGone,
+    /// The client took nothing for too long.
+    ClientStopped,
     /// The gateway shut down.
     Shutdown,
 }
 
 impl StreamEnd {
     /// All of them.
-    pub(crate) const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 6] = [
         Self::Complete,
         Self::Truncated,
         Self::Timeout,
         Self::ClientGone,
+        Self::ClientStopped,
         Self::Shutdown,
     ];
 
@@ -38,6 +41,7 @@ impl StreamEnd {
             Self::Truncated => "truncated",
             Self::Timeout => "timeout",
             Self::ClientGone => "client_gone",
+            Self::ClientStopped => "client_stopped",
             Self::Shutdown => "shutdown",
         }
     }

@@ -36,6 +36,8 @@ pub(crate) struct Server {
     #[serde(deserialize_with = "duration")]
     pub(crate) body_read_gap: Duration,
     #[serde(deserialize_with = "duration")]
+    pub(crate) body_write_gap: Duration,
+    #[serde(deserialize_with = "duration")]
     pub(crate) idle: Duration,
     #[serde(deserialize_with = "duration")]
     pub(crate) drain: Duration,

@@ -57,6 +57,8 @@ pub struct Server {
     pub header_read: Duration,
     /// `body_read_gap`: the longest silence inside a request body. Default 30 s.
     pub body_read_gap: Duration,
+    /// `body_write_gap`: the longest time that a client may take nothing of an answer. Default 60 s.
+    pub body_write_gap: Duration,
     /// `idle`: time an idle client connection is kept. Default 120 s.
     pub idle: Duration,
     /// `drain`: time running requests have to finish at shutdown. Default 30 s.

@@ -10,6 +10,9 @@ use memchr::memmem;
 /// The largest head of a part that is looked at.
 const MAX_HEAD: usize = 16 * 1024;
 
+/// The most parts that are looked at. To read the heads of a million would cost seconds.
+const MAX_PARTS: usize = 1024;
+
 /// The largest value of the `model` field.
 const MAX_VALUE: usize = 1024;
 
@@ -46,6 +49,7 @@ pub struct Form {
     names: BTreeMap<String, String>,
     /// Whether a part with a file name has begun.
     file_seen: bool,
+    parts: usize,
     /// Parts that some reader may take for `model`.
     models: usize,
     /// Whether the last delimiter has passed.
@@ -77,6 +81,7 @@ impl Form {
             model: None,
             names: BTreeMap::new(),
             file_seen: false,
+            parts: 0,
             models: 0,
             ended: false,
             lost: false,
@@ -103,7 +108,7 @@ impl Form {
     }
 
     /// Whether two readers could take different models from this form: it has more than one `model`, goes on behind
-    /// its end, or has a part whose head is too long to be read here.
+    /// its end, has a part whose head is too long to be read here, or more parts than are looked at.
     pub fn is_ambiguous(&self) -> bool {
         self.models > 1 || self.lost
     }
@@ -189,27 +194,30 @@ impl Form {
             self.state = State::Passing;
             return true;
         }
+        if self.parts == MAX_PARTS {
+            self.lose();
+            return true;
+        }
         let Some(at) = memmem::find(&self.held, b"\r\n\r\n") else {
             if self.held.len() > MAX_HEAD {
                 self.lose();
             }
             return self.lost;
         };
-        let head = self.held.split_to(at + 4);
-        let part = Disposition::of(&head);
+        let part = self
+            .held
+            .get(..at + 4)
+            .map(Disposition::of)
+            .unwrap_or_default();
+        self.parts += 1;
         self.file_seen |= part.file;
         self.models += usize::from(part.may_be_model);
         let wanted = part.name.as_deref() == Some("model") && !part.file && self.models == 1;
         self.state = if wanted { State::Model } else { State::Passing };
-        // The line end of the head may begin the delimiter of an empty part.
+        // The line end of the head may begin the delimiter of an empty part. It stays where it is: to put it back would copy all
+        // that is held, for each of a million empty parts.
         let tail = if wanted { 0 } else { 2 };
-        let (head, line_end) = head.split_at(head.len() - tail);
-        out.extend_from_slice(head);
-        if !line_end.is_empty() {
-            let mut held = BytesMut::from(line_end);
-            held.unsplit(std::mem::take(&mut self.held));
-            self.held = held;
-        }
+        out.unsplit(self.held.split_to(at + 4 - tail));
         true
     }
 

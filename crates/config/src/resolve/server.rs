@@ -21,6 +21,7 @@ impl Resolver<'_> {
             max_in_flight: server.max_in_flight,
             header_read: server.header_read,
             body_read_gap: server.body_read_gap,
+            body_write_gap: server.body_write_gap,
             idle: server.idle,
             drain: server.drain,
             keep_alive_comment: server.keep_alive_comment,

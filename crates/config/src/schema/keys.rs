@@ -152,6 +152,12 @@ static SERVER: Section = section(&[
     )
     .or("30s"),
     key(
+        "body_write_gap",
+        Kind::Duration,
+        "Longest time that a client may take nothing of an answer that there is.",
+    )
+    .or("60s"),
+    key(
         "idle",
         Kind::Duration,
         "Time an idle client connection is kept.",
