@@ -92,6 +92,11 @@ struct Stop {
 
 impl Stop {
     fn install() -> std::io::Result<Self> {
+        // A limit on the size of files (RLIMIT_FSIZE) is an error of the write, and not the end of the process: from the first time on
+        // that somebody listens, the signal kills no more.
+        drop(signal(SignalKind::from_raw(
+            rustix::process::Signal::XFSZ.as_raw(),
+        ))?);
         Ok(Self {
             term: signal(SignalKind::terminate())?,
             int: signal(SignalKind::interrupt())?,

@@ -19,6 +19,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
+use crate::disk;
 use crate::keeper::Leftovers;
 use crate::store::ScopedStore;
 
@@ -94,7 +95,7 @@ impl Gallery {
         let (file, path) = begun
             .await
             .map_err(Error::internal)?
-            .map_err(Error::internal)?
+            .map_err(|error| disk::refused(&self.folder, error))?
             .into_parts();
         Ok(NewPicture {
             file: tokio::fs::File::from_std(file),
@@ -217,7 +218,8 @@ impl NewPicture {
     /// # Errors
     /// Where the disk refuses.
     pub(crate) async fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        self.file.write_all(bytes).await.map_err(Error::internal)
+        let written = self.file.write_all(bytes).await;
+        written.map_err(|error| disk::refused(&self.kept_as, error))
     }
 
     /// It is complete: gives the name to link to.
@@ -225,7 +227,8 @@ impl NewPicture {
     /// # Errors
     /// Where the disk refuses.
     pub(crate) async fn keep(mut self) -> Result<String, Error> {
-        self.file.flush().await.map_err(Error::internal)?;
+        let flushed = self.file.flush().await;
+        flushed.map_err(|error| disk::refused(&self.kept_as, error))?;
         let (path, kept_as) = (self.path, self.kept_as);
         tokio::task::spawn_blocking(move || path.persist(kept_as))
             .await

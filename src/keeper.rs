@@ -50,8 +50,11 @@ pub(crate) async fn run(shared: Arc<Shared>) {
             swept = Some(Instant::now());
             let data_dir = &snapshot.config().server.data_dir;
             let all = [snapshot.gallery.leftovers(), spool::leftovers(data_dir)];
-            let sweeping =
-                tokio::task::spawn_blocking(move || all.iter().for_each(Leftovers::sweep));
+            let sweeping = tokio::task::spawn_blocking(move || {
+                for leftovers in all {
+                    leftovers.sweep(SystemTime::now());
+                }
+            });
             if let Err(error) = sweeping.await {
                 tracing::warn!(%error, "old files could not be looked through");
             }
@@ -61,7 +64,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
 
 impl Leftovers {
     /// Removes what is too old or too much.
-    fn sweep(&self) {
+    fn sweep(&self, now: SystemTime) {
         // No folder: nothing was ever kept.
         let Ok(entries) = std::fs::read_dir(&self.folder) else {
             return;
@@ -78,10 +81,13 @@ impl Leftovers {
             })
             .collect();
         files.sort_by_key(|(modified, _, _)| std::cmp::Reverse(*modified));
-        let (now, mut total) = (SystemTime::now(), 0_u64);
+        let mut total = 0_u64;
         for (modified, length, path) in files {
             total = total.saturating_add(length);
-            let age = now.duration_since(modified).unwrap_or_default();
+            // Where the clock was put back, a file is from the future, and would never be too old: as far away counts as old.
+            let age = now
+                .duration_since(modified)
+                .unwrap_or_else(|error| error.duration());
             let is_orphan = || {
                 let file = std::fs::File::open(&path);
                 self.is_locked && file.is_ok_and(|file| file.try_lock().is_ok())
@@ -121,7 +127,7 @@ mod tests {
             is_locked: false,
             max_total,
         };
-        leftovers.sweep();
+        leftovers.sweep(SystemTime::now());
         let entries = std::fs::read_dir(folder.path()).unwrap();
         let mut names: Vec<String> = entries
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -153,10 +159,29 @@ mod tests {
             max_total: u64::MAX,
         };
 
-        leftovers.sweep();
+        leftovers.sweep(SystemTime::now());
 
         assert!(folder.path().join("ours-used").exists());
         assert!(!folder.path().join("ours-orphan").exists());
+    }
+
+    #[test]
+    fn a_clock_that_jumps_keeps_no_file_for_ever() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ours-1");
+        std::fs::File::create(&path).unwrap();
+        let leftovers = Leftovers {
+            folder: folder.path().to_owned(),
+            is_ours: |name| name.starts_with("ours-"),
+            keep: Duration::from_hours(24),
+            is_locked: false,
+            max_total: u64::MAX,
+        };
+
+        leftovers.sweep(SystemTime::now() - Duration::from_hours(12));
+        assert!(path.exists());
+        leftovers.sweep(SystemTime::now() - Duration::from_hours(240));
+        assert!(!path.exists());
     }
 
     #[test]

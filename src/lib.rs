@@ -6,6 +6,7 @@
 mod admin;
 mod app;
 mod cli;
+mod disk;
 mod gallery;
 mod keeper;
 mod limits;

@@ -14,6 +14,7 @@ use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use tokio::io::AsyncWriteExt as _;
 
+use crate::disk;
 use crate::keeper::Leftovers;
 
 /// The largest field, bytes.
@@ -153,9 +154,11 @@ impl Spooled {
             if size > max {
                 return Err(Error::too_large(max));
             }
-            file.write_all(&chunk).await.map_err(Error::internal)?;
+            let written = file.write_all(&chunk).await;
+            written.map_err(|error| disk::refused(folder, error))?;
         }
-        file.flush().await.map_err(Error::internal)?;
+        let flushed = file.flush().await;
+        flushed.map_err(|error| disk::refused(folder, error))?;
         self.files.push(SpooledFile {
             field,
             name,
@@ -234,6 +237,7 @@ impl Stream for Pieces {
 }
 
 async fn create(folder: PathBuf) -> Result<(std::fs::File, tempfile::TempPath), Error> {
+    let place = folder.clone();
     let created = tokio::task::spawn_blocking(move || {
         std::fs::create_dir_all(&folder)?;
         let file = tempfile::NamedTempFile::with_prefix_in(PREFIX, &folder)?;
@@ -244,7 +248,7 @@ async fn create(folder: PathBuf) -> Result<(std::fs::File, tempfile::TempPath), 
     let file = created
         .await
         .map_err(Error::internal)?
-        .map_err(Error::internal)?;
+        .map_err(|error| disk::refused(&place, error))?;
     Ok(file.into_parts())
 }
 

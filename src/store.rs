@@ -16,6 +16,8 @@ use bytes::Bytes;
 use embedded::Embedded;
 use memory::Memory;
 
+use crate::disk;
+
 /// The largest value, bytes.
 const MAX_VALUE: usize = 20 * 1024 * 1024;
 
@@ -116,9 +118,13 @@ impl fmt::Debug for ScopedStore {
 impl State for ScopedStore {
     fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Bytes>, Error>> {
         let key = self.key(key);
-        Box::pin(self.store.run(move |backend| match backend {
-            Backend::Memory(memory) => Ok(memory.get(&key, now_ms())),
-            Backend::Embedded(embedded) => embedded.get(&key, now_ms()).map_err(Error::internal),
+        Box::pin(self.store.run(move |backend| {
+            match backend {
+                Backend::Memory(memory) => Ok(memory.get(&key, now_ms())),
+                Backend::Embedded(embedded) => embedded
+                    .get(&key, now_ms())
+                    .map_err(|error| disk::refused(embedded.path(), error)),
+            }
         }))
     }
 
@@ -140,7 +146,7 @@ impl State for ScopedStore {
                     }
                     Backend::Embedded(embedded) => embedded
                         .put(&key, &value, until, now_ms())
-                        .map_err(Error::internal),
+                        .map_err(|error| disk::refused(embedded.path(), error)),
                 })
                 .await
         })
@@ -164,7 +170,7 @@ impl State for ScopedStore {
                     }
                     Backend::Embedded(embedded) => embedded
                         .swap(&key, expected.as_deref(), &value, (until, now_ms()))
-                        .map_err(Error::internal),
+                        .map_err(|error| disk::refused(embedded.path(), error)),
                 })
                 .await
         })
@@ -172,9 +178,13 @@ impl State for ScopedStore {
 
     fn delete<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<bool, Error>> {
         let key = self.key(key);
-        Box::pin(self.store.run(move |backend| match backend {
-            Backend::Memory(memory) => Ok(memory.delete(&key)),
-            Backend::Embedded(embedded) => embedded.delete(&key).map_err(Error::internal),
+        Box::pin(self.store.run(move |backend| {
+            match backend {
+                Backend::Memory(memory) => Ok(memory.delete(&key)),
+                Backend::Embedded(embedded) => embedded
+                    .delete(&key)
+                    .map_err(|error| disk::refused(embedded.path(), error)),
+            }
         }))
     }
 }

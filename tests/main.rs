@@ -14,6 +14,7 @@ mod chatgpt;
 mod cli;
 mod clocks;
 mod disconnects;
+mod disk;
 mod docs;
 mod emulated;
 mod errors;

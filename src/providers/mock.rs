@@ -61,7 +61,8 @@ impl MockProvider {
             state: &self.state,
             now: SystemTime::now(),
         })
-        .await;
+        .await
+        .map_err(Fault::Client)?;
         let body = if answer.streamed {
             self.paced(answer.pieces)
         } else {

@@ -1,7 +1,9 @@
 //! State that survives the process, in one file.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
@@ -16,10 +18,23 @@ const MAX_BYTES: u64 = 1024 * 1024 * 1024;
 /// written once and seldom read, so little is gained by more.
 const CACHE_BYTES: usize = 4 * 1024 * 1024;
 
+/// Between two tries to open the file again: where it is large and damaged each of them reads all of it.
+const REOPEN_PAUSE: Duration = Duration::from_secs(2);
+
+/// The database of the moment.
+#[derive(Debug)]
+struct Open {
+    /// None while the file cannot be opened again.
+    database: Option<Arc<Database>>,
+    /// When it was last tried to open it again.
+    tried: Option<Instant>,
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Embedded {
-    database: Database,
+    path: PathBuf,
+    open: Mutex<Open>,
     bytes: AtomicU64,
     max_bytes: u64,
 }
@@ -32,27 +47,84 @@ impl Embedded {
 
     /// As [`Self::open`], with another bound.
     pub(super) fn bounded(path: &Path, now: u64, max_bytes: u64) -> Result<Self, redb::Error> {
-        make_private(path)?;
-        let database = Database::builder()
-            .set_cache_size(CACHE_BYTES)
-            .create(path)?;
         let embedded = Self {
-            database,
+            path: path.to_owned(),
+            open: Mutex::new(Open {
+                database: Some(Arc::new(database(path)?)),
+                tried: None,
+            }),
             bytes: AtomicU64::new(0),
             max_bytes,
         };
-        embedded.forget_until(now)?;
+        embedded.with(|database| embedded.forget_until(database, now))?;
         Ok(embedded)
     }
 
+    /// Where the file is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Held while a handle is copied, or the file opened again.
+    fn open_now(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs `operation`; where the database has been given up after an error of the disk, opens it again first.
+    fn with<T>(
+        &self,
+        operation: impl Fn(&Database) -> Result<T, redb::Error>,
+    ) -> Result<T, redb::Error> {
+        let attempt = || {
+            let database = self.open_now().database.clone();
+            database.map_or(Err(redb::Error::PreviousIo), |database| {
+                operation(&database)
+            })
+        };
+        match attempt() {
+            Err(redb::Error::PreviousIo) => {
+                self.reopen()?;
+                attempt()
+            }
+            done => done,
+        }
+    }
+
+    /// After an error of the disk the database answers nothing any more, not even when there is space again.
+    fn reopen(&self) -> Result<(), redb::Error> {
+        let mut open = self.open_now();
+        if open.tried.is_some_and(|at| at.elapsed() < REOPEN_PAUSE) {
+            return Err(redb::Error::PreviousIo);
+        }
+        // The file is locked until it is closed, and others may still be at it.
+        if let Some(Err(used)) = open.database.take().map(Arc::try_unwrap) {
+            open.database = Some(used);
+            return Err(redb::Error::PreviousIo);
+        }
+        open.tried = Some(Instant::now());
+        match database(&self.path) {
+            Ok(database) => {
+                open.database = Some(Arc::new(database));
+                tracing::info!(path = %self.path.display(), "the state file was opened again");
+                Ok(())
+            }
+            Err(error) => {
+                tracing::warn!(path = %self.path.display(), %error, "the state file cannot be opened again");
+                Err(error)
+            }
+        }
+    }
+
     pub(super) fn get(&self, key: &str, now: u64) -> Result<Option<Bytes>, redb::Error> {
-        let transaction = self.database.begin_read()?;
-        let table = transaction.open_table(TABLE)?;
-        let found = table.get(key)?;
-        Ok(found.and_then(|entry| {
-            let (until, value) = split(entry.value());
-            (until > now).then(|| Bytes::copy_from_slice(value))
-        }))
+        self.with(|database| {
+            let transaction = database.begin_read()?;
+            let table = transaction.open_table(TABLE)?;
+            let found = table.get(key)?;
+            Ok(found.and_then(|entry| {
+                let (until, value) = split(entry.value());
+                (until > now).then(|| Bytes::copy_from_slice(value))
+            }))
+        })
     }
 
     pub(super) fn put(
@@ -62,7 +134,11 @@ impl Embedded {
         until: u64,
         now: u64,
     ) -> Result<(), redb::Error> {
-        self.put_if(key, value, (until, now), |_| true).map(drop)
+        self.with(|database| {
+            let always = |_: Option<&[u8]>| true;
+            self.put_if(database, (key, value), (until, now), always)
+        })
+        .map(drop)
     }
 
     /// Puts `value` where what is there is `expected`, in one transaction; whether it was.
@@ -73,22 +149,22 @@ impl Embedded {
         value: &[u8],
         times: (u64, u64),
     ) -> Result<bool, redb::Error> {
-        self.put_if(key, value, times, |found| found == expected)
+        self.with(|database| self.put_if(database, (key, value), times, |found| found == expected))
     }
 
     /// `is_wanted` sees what is there and has not expired.
     fn put_if(
         &self,
-        key: &str,
-        value: &[u8],
+        database: &Database,
+        (key, value): (&str, &[u8]),
         (until, now): (u64, u64),
         is_wanted: impl FnOnce(Option<&[u8]>) -> bool,
     ) -> Result<bool, redb::Error> {
         if self.bytes.load(Ordering::Relaxed) + value.len() as u64 > self.max_bytes {
-            self.make_room(now)?;
+            self.make_room(database, now)?;
         }
         let entry = [until.to_be_bytes().as_slice(), value].concat();
-        let transaction = self.database.begin_write()?;
+        let transaction = database.begin_write()?;
         let replaced = {
             let mut table = transaction.open_table(TABLE)?;
             let is_wanted = {
@@ -111,20 +187,23 @@ impl Embedded {
     }
 
     pub(super) fn delete(&self, key: &str) -> Result<bool, redb::Error> {
-        let transaction = self.database.begin_write()?;
-        let removed = {
-            let mut table = transaction.open_table(TABLE)?;
-            table.remove(key)?.map(|old| old.value().len() as u64)
-        };
-        transaction.commit()?;
+        let removed = self.with(|database| {
+            let transaction = database.begin_write()?;
+            let removed = {
+                let mut table = transaction.open_table(TABLE)?;
+                table.remove(key)?.map(|old| old.value().len() as u64)
+            };
+            transaction.commit()?;
+            Ok(removed)
+        })?;
         self.bytes
             .fetch_sub(removed.unwrap_or_default(), Ordering::Relaxed);
         Ok(removed.is_some())
     }
 
     /// Forgets what has expired, and then what would expire first, until an eighth is free.
-    fn make_room(&self, now: u64) -> Result<(), redb::Error> {
-        self.forget_until(now)?;
+    fn make_room(&self, database: &Database, now: u64) -> Result<(), redb::Error> {
+        self.forget_until(database, now)?;
         let mut excess = self
             .bytes
             .load(Ordering::Relaxed)
@@ -133,7 +212,7 @@ impl Embedded {
             return Ok(());
         }
         let mut order = Vec::new();
-        for entry in self.database.begin_read()?.open_table(TABLE)?.iter()? {
+        for entry in database.begin_read()?.open_table(TABLE)?.iter()? {
             let (_, entry) = entry?;
             order.push((split(entry.value()).0, entry.value().len() as u64));
         }
@@ -146,12 +225,12 @@ impl Embedded {
             until = expiry;
             excess = excess.saturating_sub(bytes);
         }
-        self.forget_until(until)
+        self.forget_until(database, until)
     }
 
     /// Forgets what expires at `time` or before.
-    fn forget_until(&self, time: u64) -> Result<(), redb::Error> {
-        let transaction = self.database.begin_write()?;
+    fn forget_until(&self, database: &Database, time: u64) -> Result<(), redb::Error> {
+        let transaction = database.begin_write()?;
         let bytes = {
             let mut table = transaction.open_table(TABLE)?;
             table.retain(|_, entry| split(entry).0 > time)?;
@@ -165,6 +244,13 @@ impl Embedded {
         self.bytes.store(bytes, Ordering::Relaxed);
         Ok(())
     }
+}
+
+fn database(path: &Path) -> Result<Database, redb::Error> {
+    make_private(path)?;
+    Ok(Database::builder()
+        .set_cache_size(CACHE_BYTES)
+        .create(path)?)
 }
 
 /// The file holds what clients said: its owner alone may read it, whatever the umask.

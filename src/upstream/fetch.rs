@@ -33,15 +33,20 @@ pub(crate) struct Fetched {
 /// Fetches for clients.
 #[derive(Debug)]
 pub(crate) struct Fetcher {
-    allows_private: bool,
+    /// Which addresses may be asked.
+    is_allowed: fn(IpAddr) -> bool,
     client: OnceLock<Result<reqwest::Client, String>>,
 }
 
 impl Fetcher {
     /// A fetcher; `allows_private` lifts the guard (`[server] fetch_private`).
     pub(crate) fn new(allows_private: bool) -> Self {
+        Self::guarded(if allows_private { |_| true } else { is_public })
+    }
+
+    fn guarded(is_allowed: fn(IpAddr) -> bool) -> Self {
         Self {
-            allows_private,
+            is_allowed,
             client: OnceLock::new(),
         }
     }
@@ -93,7 +98,7 @@ impl Fetcher {
             None => return Err(refused("it names no host")),
         };
         match address {
-            Some(address) if !self.allows_private && !is_public(address) => {
+            Some(address) if !(self.is_allowed)(address) => {
                 Err(refused("its address is not public"))
             }
             _ => Ok(()),
@@ -102,16 +107,15 @@ impl Fetcher {
 
     fn client(&self) -> Result<&reqwest::Client, Error> {
         let built = self.client.get_or_init(|| {
-            let mut builder = reqwest::Client::builder()
+            reqwest::Client::builder()
                 .user_agent(USER_AGENT_VALUE)
                 .redirect(reqwest::redirect::Policy::none())
                 .connect_timeout(Duration::from_secs(10))
                 .pool_max_idle_per_host(0)
-                .no_proxy();
-            if !self.allows_private {
-                builder = builder.dns_resolver(Arc::new(PublicOnly));
-            }
-            builder.build().map_err(|error| error.to_string())
+                .no_proxy()
+                .dns_resolver(Arc::new(Guard(self.is_allowed)))
+                .build()
+                .map_err(|error| error.to_string())
         });
         built
             .as_ref()
@@ -162,22 +166,23 @@ fn failed(why: &str) -> Error {
     )
 }
 
-/// Gives public addresses only.
-struct PublicOnly;
+/// Gives the addresses that are allowed.
+struct Guard(fn(IpAddr) -> bool);
 
 #[derive(Debug, thiserror::Error)]
 #[error("no public address")]
 struct Guarded;
 
-impl Resolve for PublicOnly {
+impl Resolve for Guard {
     fn resolve(&self, name: Name) -> Resolving {
+        let is_allowed = self.0;
         Box::pin(async move {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let public: Vec<SocketAddr> = found.filter(|found| is_public(found.ip())).collect();
-            if public.is_empty() {
+            let allowed: Vec<SocketAddr> = found.filter(|found| is_allowed(found.ip())).collect();
+            if allowed.is_empty() {
                 return Err(Guarded.into());
             }
-            let addresses: Addrs = Box::new(public.into_iter());
+            let addresses: Addrs = Box::new(allowed.into_iter());
             Ok(addresses)
         })
     }
@@ -214,6 +219,9 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
         || a >= 240
         || (a == 100 && (64..128).contains(&b))
         || (a == 192 && b == 0 && c == 0)
+        || (a == 192 && b == 88 && c == 99)
+        // Open by its number, and answered by the machine's own host at one provider of clouds.
+        || address == Ipv4Addr::new(168, 63, 129, 16)
         || (a == 198 && (18..20).contains(&b));
     !is_special
 }
@@ -224,7 +232,10 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
     }
     let [a, b, ..] = address.segments();
     // Global unicast only, without documentation and without the ranges that hold an IPv4 address (6to4, Teredo).
-    (0x2000..0x4000).contains(&a) && !(a == 0x2001 && (b == 0x0db8 || b == 0)) && a != 0x2002
+    (0x2000..0x4000).contains(&a)
+        && !(a == 0x2001 && (b == 0x0db8 || b < 0x0200))
+        && a != 0x2002
+        && !(a == 0x3fff && b < 0x1000)
 }
 
 #[cfg(test)]
@@ -252,6 +263,26 @@ mod tests {
             "64:ff9b::7f00:1",
             "2002:7f00:1::",
             "ff02::1",
+            "127.255.255.254",
+            "172.31.255.255",
+            "100.127.255.255",
+            "100.100.100.200",
+            "168.63.129.16",
+            "192.0.0.192",
+            "192.88.99.1",
+            "203.0.113.1",
+            "240.0.0.1",
+            "::ffff:169.254.169.254",
+            "::ffff:0.0.0.0",
+            "::127.0.0.1",
+            "64:ff9b::a9fe:a9fe",
+            "64:ff9b:1::1",
+            "2001::1",
+            "2001:db8::1",
+            "2001:20::1",
+            "3fff::1",
+            "fd00:ec2::254",
+            "fec0::1",
         ] {
             assert!(!is_public(inside.parse().unwrap()), "{inside}");
         }
@@ -259,6 +290,10 @@ mod tests {
             "1.1.1.1",
             "93.184.215.14",
             "2606:4700::1111",
+            "2001:4860:4860::8888",
+            "100.63.255.255",
+            "100.128.0.1",
+            "172.32.0.1",
             "::ffff:8.8.8.8",
         ] {
             assert!(is_public(outside.parse().unwrap()), "{outside}");
@@ -276,11 +311,56 @@ mod tests {
             "http://127.0.0.1:1/x",
             "http://[::1]/x",
             "http://2130706433/x",
+            "http://0x7f000001/x",
+            "http://0177.0.0.1/x",
+            "http://127.1/x",
+            "http://0/x",
+            "http://[::]/x",
+            "http://[::ffff:127.0.0.1]/x",
+            "http://[fe80::1]/x",
+            "http://169.254.169.254/latest/meta-data",
+            "http://user:pass@127.0.0.1/x",
+            "http://\u{2460}\u{2461}\u{2466}.1/x",
+            "http://127\u{3002}0\u{3002}0\u{3002}1/x",
+            "HTTP:127.0.0.1",
+            "gopher://a.example/x",
+            "data:image/png;base64,AA",
             "http://localhost:1/x",
             "not a url",
         ] {
             let error = fetcher.fetch(url, 10).await.unwrap_err();
             assert_eq!(error.code(), "invalid_url", "{url}");
         }
+    }
+
+    #[tokio::test]
+    async fn every_redirect_is_checked_as_the_first_address_was() {
+        use aurora_testkit::{FakeUpstream, Reply};
+
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let server = FakeUpstream::start().await;
+        let port = server.address().port();
+        let fetcher = Fetcher::guarded(|address| address == Ipv4Addr::LOCALHOST);
+        let first = format!("http://127.0.0.1:{port}/x");
+        for next in [
+            "http://127.0.0.2:PORT/y",
+            "http://[::1]:PORT/y",
+            "http://0.0.0.0:PORT/y",
+            "http://169.254.169.254/y",
+            "//127.0.0.2:PORT/y",
+            "file:///etc/passwd",
+        ] {
+            let next = next.replace("PORT", &port.to_string());
+            server.next(Reply::new(302, &[("location", &next)], ""));
+
+            let error = fetcher.fetch(&first, 10).await.unwrap_err();
+
+            assert_eq!(error.code(), "invalid_url", "{next}");
+            assert_eq!(server.last().target, "/x", "{next}");
+        }
+        server.next(Reply::new(302, &[("location", "/y")], ""));
+        server.next(Reply::new(200, &[], "picture"));
+        let fetched = fetcher.fetch(&first, 10).await.unwrap();
+        assert_eq!(fetched.bytes, "picture");
     }
 }

@@ -175,6 +175,5 @@ async fn json_of_64_mib_is_too_large_until_the_operator_says_otherwise() {
     assert_eq!(status, 200, "{said}");
     assert_eq!(upstream.last().body_length, body.len());
     let growth = aurora.memory_peak().saturating_sub(before);
-    println!("64 MiB: {growth}");
     assert!(growth < 200 * MIB, "memory grew by {growth}");
 }

@@ -44,7 +44,6 @@ async fn thousands_of_idle_connections_are_closed_and_nobody_else_notices() {
 
     let held = many(&aurora, 4000).await;
 
-    println!("{} connections", held.len());
     assert!(held.len() > 500, "{}", held.len());
     for _ in 0..5 {
         others_are_served(&aurora).await;

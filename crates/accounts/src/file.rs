@@ -70,6 +70,10 @@ impl TokenFile {
             Err(error) if error.kind() == io::ErrorKind::NotFound => self.path.clone(),
             Err(error) => return Err(WriteError::Read(error)),
         };
+        if fs::metadata(&path).is_ok_and(|found| !found.is_file()) {
+            // Whoever reads a pipe may wait for ever.
+            return Err(WriteError::Read(io::Error::other("it is no regular file")));
+        }
         let old = match fs::read(&path) {
             Ok(old) => old,
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),

@@ -1,10 +1,13 @@
 //! The only way this crate reaches the world: environment variables and files.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 mod dotenv;
+
+/// The largest file that is read, bytes; far more than any list of tokens.
+const MAX_FILE: u64 = 64 * 1024 * 1024;
 
 /// Environment and files as a configuration sees them.
 pub trait Sources {
@@ -58,7 +61,7 @@ impl System {
     /// The file is read once, here: build a new `System` for every reload.
     pub fn with_dotenv(path: impl Into<PathBuf>) -> Self {
         let path = path.into();
-        let text = std::fs::read(&path).unwrap_or_default();
+        let text = read_file(&path).unwrap_or_default();
         let variables = dotenv::parse(&String::from_utf8_lossy(&text));
         Self {
             dotenv: Dotenv {
@@ -88,12 +91,30 @@ impl Sources for System {
     }
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        std::fs::read(path)
+        read_file(path)
     }
 
     fn files(&self) -> Vec<PathBuf> {
         self.dotenv.path.iter().cloned().collect()
     }
+}
+
+/// Reads a regular file. Whoever reads a pipe waits until somebody writes, which may be never, and a device may have no end.
+fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    let metadata = std::fs::metadata(path)?;
+    if metadata.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    if !metadata.is_file() {
+        return Err(io::Error::other("it is a pipe, a socket or a device"));
+    }
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path)?;
+    file.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_FILE {
+        return Err(io::Error::other("it is larger than 64 MiB"));
+    }
+    Ok(bytes)
 }
 
 /// An environment and files held in memory.

@@ -22,15 +22,21 @@ mod speech;
 mod transcribe;
 mod words;
 
+use aurora_sdk::{Error, Origin};
+
 pub use answer::Answer;
 pub use exchange::Exchange;
 
 /// Answers one request as an OpenAI server would.
 ///
-/// Never fails: what is wrong with a request is an [`Answer`] with the OpenAI error envelope. Dropping the future is
-/// safe: at worst an upload is not kept or not listed.
-pub async fn answer(exchange: Exchange<'_>) -> Answer {
-    route::serve(&exchange)
-        .await
-        .unwrap_or_else(|error| Answer::refused(&error))
+/// What is wrong with a request is an [`Answer`] with the OpenAI error envelope. Dropping the future is safe: at worst an upload is
+/// not kept or not listed.
+///
+/// # Errors
+/// Where the host's state failed, which is no fault of an upstream.
+pub async fn answer(exchange: Exchange<'_>) -> Result<Answer, Error> {
+    match route::serve(&exchange).await {
+        Err(error) if error.origin() == Origin::Gateway => Err(error),
+        served => Ok(served.unwrap_or_else(|error| Answer::refused(&error))),
+    }
 }

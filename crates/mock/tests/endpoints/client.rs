@@ -80,7 +80,7 @@ impl Client {
             state: &self.values,
             now: UNIX_EPOCH + Duration::from_secs(NOW),
         };
-        let answer = answer(exchange).now_or_never().unwrap();
+        let answer = answer(exchange).now_or_never().unwrap().unwrap();
         assert_eq!(answer.headers["x-aurora-upstream"], "mock");
         answer
     }
@@ -191,7 +191,7 @@ fn an_answer_may_move_between_threads() {
         now: UNIX_EPOCH,
     };
 
-    let answer = moves(answer(exchange)).now_or_never().unwrap();
+    let answer = moves(answer(exchange)).now_or_never().unwrap().unwrap();
 
     assert_eq!(answer.status, StatusCode::OK);
 }
