@@ -59,20 +59,21 @@ async fn an_upstream_that_does_not_begin_to_answer_is_given_up() {
 
 #[tokio::test]
 async fn a_silent_json_body_is_given_up() {
-    let upstream = FakeUpstream::start().await;
+    let half = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{";
+    let upstream =
+        FakeUpstream::with(move |_| Reply::raw(vec![Step::Send(half.into()), Step::Hang])).await;
     let aurora = aurora(&config(&upstream, "timeouts = { idle = \"150ms\" }"))
         .start()
         .await;
-    let half = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{";
-    upstream.next(Reply::raw(vec![Step::Send(half.into()), Step::Hang]));
 
-    let response = aurora.chat("hi").await;
+    let refusal = refusal(aurora.chat("hi").await).await;
 
-    let refusal = refusal(response).await;
     assert_eq!(
         (refusal.status, refusal.code.as_str()),
         (504, "upstream_idle_timeout")
     );
+    // It may be asked once more: nothing of the answer was passed on.
+    assert_eq!(upstream.requests().len(), 3);
 }
 
 #[tokio::test]
