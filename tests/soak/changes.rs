@@ -72,7 +72,7 @@ async fn swap(setting: &Setting, end: Instant, every: Duration) -> u32 {
 }
 
 impl Changes {
-    /// Edits and swaps as long as `pace` says. Asks the admin listener nothing: one connection to it is there in the end.
+    /// Edits and swaps as long as `pace` says.
     pub(super) async fn made_for(setting: &Setting, pace: Pace) -> Self {
         let end = Instant::now() + pace.time;
         let (edits, swaps) = tokio::join!(edit(setting, end), swap(setting, end, pace.swap));

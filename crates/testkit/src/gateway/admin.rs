@@ -5,12 +5,16 @@ use serde_json::Value;
 use super::Aurora;
 use crate::eventually;
 
+/// No connection is kept: tests count what is open.
+const CLOSE: (&str, &str) = ("connection", "close");
+
 impl Aurora {
     /// A JSON answer of the admin listener, with its status.
     pub async fn admin(&self, method: &str, path: &str) -> (u16, Value) {
         let url = format!("{}{path}", self.admin_url());
         let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
-        let response = self.client().request(method, url).send().await.unwrap();
+        let request = self.client().request(method, url);
+        let response = request.header(CLOSE.0, CLOSE.1).send().await.unwrap();
         let status = response.status().as_u16();
         (
             status,
@@ -21,7 +25,8 @@ impl Aurora {
     /// `/metrics`.
     pub async fn metrics(&self) -> String {
         let url = format!("{}/metrics", self.admin_url());
-        let response = self.client().get(url).send().await.unwrap();
+        let request = self.client().get(url);
+        let response = request.header(CLOSE.0, CLOSE.1).send().await.unwrap();
         response.text().await.unwrap()
     }
 
