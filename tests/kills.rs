@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use aurora_testkit::chatgpt::AccountSpec;
+use aurora_testkit::chatgpt::{AccountSpec, Fault};
 use aurora_testkit::{Aurora, FakeChatGpt, FakeUpstream, Reply, Step, eventually};
 use serde_json::json;
 
@@ -50,6 +50,10 @@ async fn a_kill_while_a_session_token_is_written_back_leaves_a_whole_file() {
         let old = web.session_token("alice");
         std::fs::write(&file, format!("# mine\n{old}\n# end\n")).unwrap();
         let exchanges = web.requests().len();
+        web.fault(
+            "GET /api/auth/session",
+            Fault::delay(Duration::from_millis(8)),
+        );
         let aurora = aurora(&text).start().await;
         let is_exchanged = || {
             let requests = web.requests();
@@ -57,11 +61,11 @@ async fn a_kill_while_a_session_token_is_written_back_leaves_a_whole_file() {
                 .iter()
                 .any(|request| request.path.starts_with("/api/auth/session"))
         };
-        // At start every session line is exchanged once; the answer, the write and the rename follow at once.
+        // At start every session line is exchanged once; the answer, the write and the rename follow a little later.
         while !is_exchanged() {
             tokio::task::yield_now().await;
         }
-        tokio::time::sleep(Duration::from_micros(u64::from(round % 20) * 400)).await;
+        tokio::time::sleep(Duration::from_millis(u64::from(round % 20))).await;
         killed(aurora).await;
 
         let written = std::fs::read_to_string(&file).unwrap();

@@ -143,6 +143,8 @@ fn files_that_a_crash_left_are_removed_and_those_under_way_stay() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("s.txt");
     fs::write(&path, "old\n").unwrap();
+    // What is older than the process goes with the first look at the file.
+    let file = TokenFile::new(path);
     for name in [
         ".s.txt.left.aurora",
         ".s.txt.busy.aurora",
@@ -152,15 +154,13 @@ fn files_that_a_crash_left_are_removed_and_those_under_way_stay() {
     }
     let hour = Duration::from_hours(1);
     for name in [".s.txt.left.aurora", ".t.txt.x.aurora"] {
-        let file = File::options().write(true).open(folder.path().join(name));
-        file.unwrap()
+        let left = File::options().write(true).open(folder.path().join(name));
+        left.unwrap()
             .set_modified(SystemTime::now() - hour)
             .unwrap();
     }
 
-    TokenFile::new(path)
-        .write(&replacement("old", "new"))
-        .unwrap();
+    file.write(&replacement("old", "new")).unwrap();
 
     let expected = [".s.txt.busy.aurora", ".t.txt.x.aurora", "s.txt"];
     assert_eq!(names(&folder), expected);
