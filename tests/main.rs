@@ -33,6 +33,7 @@ mod mutual_tls;
 mod odd_upstreams;
 mod plugins;
 mod proxies;
+mod queue;
 mod races;
 mod relay;
 mod relay_headers;
