@@ -198,5 +198,5 @@ async fn a_stop_right_after_the_start_is_a_stop() {
     aurora.signal("TERM").await;
 
     assert_eq!(aurora.wait_for_exit().await, Some(0));
-    assert!(aurora.output().contains("stopped"));
+    aurora.wait_for_output("stopped").await;
 }

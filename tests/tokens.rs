@@ -164,7 +164,7 @@ async fn an_empty_pool_is_a_503_that_says_so_and_a_warning() {
         refused.message
     );
     assert!(refused.retry_after.is_some());
-    assert!(aurora.output().contains("AUR0903"), "{}", aurora.output());
+    aurora.wait_for_output("AUR0903").await;
 
     aurora.write("keys.txt", "sk-a\n");
     aurora.wait_for_generation(2).await;

@@ -77,7 +77,10 @@ async fn an_interrupted_answer_is_an_answer_and_another_model_is_told() {
     body["model"] = "gpt-5-6-pro".into();
     let told = setup.chat(body).await;
     assert_eq!(told.chunks[0]["served_model"], "gpt-mini");
-    assert!(setup.aurora.output().contains("answers with another model"));
+    setup
+        .aurora
+        .wait_for_output("answers with another model")
+        .await;
 }
 
 #[tokio::test]

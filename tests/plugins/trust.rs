@@ -83,7 +83,7 @@ async fn with_an_allow_list_only_what_is_listed_serves_and_a_new_entry_lets_more
     aurora
         .wait_for_output("its SHA-256 is not in `allow`")
         .await;
-    assert!(aurora.output().contains(&second));
+    aurora.wait_for_output(&second).await;
     assert_eq!(serving(&aurora).await, version(1));
 
     aurora.write("aurora.toml", config(&allow(&[first, second])));
