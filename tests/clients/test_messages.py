@@ -199,7 +199,9 @@ class Scripted(http.server.BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(answer)))
-        self.send_header("retry-after", "7")
+        # A server error with it would rest the upstream, which all tests here share.
+        if status == 429:
+            self.send_header("retry-after", "7")
         self.end_headers()
         self.wfile.write(answer)
 
@@ -211,7 +213,7 @@ class Scripted(http.server.BaseHTTPRequestHandler):
 def on_scripted(tmp_path_factory):
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Scripted)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    upstream = f'[upstreams.fake]\nprotocol = "openai"\nbase_url = "http://127.0.0.1:{server.server_port}/v1"'
+    upstream = f'[upstreams.fake]\nprotocol = "openai"\nbase_url = "http://127.0.0.1:{server.server_port}/v1"\nbreaker = {{ enabled = false }}'
     folder = tmp_path_factory.mktemp("messages") / "aurora"
     with started(folder, config("fake", upstream), [library("messages_plugin")]) as aurora:
         yield sdk(aurora)
