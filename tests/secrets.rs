@@ -160,6 +160,7 @@ async fn nothing_that_is_written_or_answered_has_a_secret_in_it() {
         for path in ["/status", "/ready", "/health", "/nowhere"] {
             write!(said, "{:?}", aurora.admin("GET", path).await).unwrap();
         }
+        said += &aurora.metrics().await;
         // Lines keep their order: behind this one, all are written.
         aurora.get("/the-last").send().await.unwrap();
         aurora.wait_for_output("/the-last").await;

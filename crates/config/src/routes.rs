@@ -128,6 +128,11 @@ impl<T> RouteTable<T> {
             entry.push(served);
             return Ok(());
         }
+        if pattern.contains('{') {
+            // A router is not as before when it refuses a pattern for what it is, and not for another one.
+            let alone = matchit::Router::new().insert(pattern.clone(), ());
+            alone.map_err(|error| self.refusal(error))?;
+        }
         if let Err(error) = self.router.insert(pattern.clone(), self.entries.len()) {
             return Err(self.refusal(error));
         }

@@ -183,3 +183,27 @@ upstream = ["a", "b", "c"]
     assert_eq!(order(Some("other")), "abc");
     assert_eq!(order(None), "abc");
 }
+
+/// Found by the fuzzer: the router forgot what came after a pattern that it refused.
+#[test]
+fn a_refused_pattern_leaves_the_table_as_it_was() {
+    for refused in ["/{x}.json{y}", "/{*rest}/more", "/a/{x}{y}"] {
+        for (pattern, path) in [
+            ("{a}", "ch"),
+            ("/{a}", "/ch"),
+            ("/a/{b}", "/a/ch"),
+            ("/{*r}", "/x/y"),
+        ] {
+            let mut table = RouteTable::new();
+            assert!(table.insert(refused, None, 0).is_err(), "{refused}");
+            table.insert(pattern, None, 1).unwrap();
+
+            let found = table.find(path, "GET");
+
+            assert!(
+                matches!(found, Match::Found { value: 1, .. }),
+                "{pattern} after {refused}"
+            );
+        }
+    }
+}
