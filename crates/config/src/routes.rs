@@ -109,6 +109,11 @@ impl<T> RouteTable<T> {
         let Some((pattern, parameters)) = normalize(path) else {
             return Err(RouteConflict::Invalid { reason: BRACES });
         };
+        if has_suffix(&pattern) {
+            // The router does not come back from such a route to another one that matches.
+            let reason = "nothing may stand behind a parameter in its segment";
+            return Err(RouteConflict::Invalid { reason });
+        }
         let methods = methods.map(<[String]>::to_vec);
         let served = Served {
             path: path.to_owned(),
@@ -255,6 +260,12 @@ fn normalize(path: &str) -> Option<(String, Vec<String>)> {
     }
     pattern.push_str(rest);
     (!rest.contains('}')).then_some((pattern, names))
+}
+
+/// Whether text follows a parameter in its segment.
+fn has_suffix(pattern: &str) -> bool {
+    let mut behind = pattern.split('}').skip(1);
+    behind.any(|text| !text.is_empty() && !text.starts_with('/'))
 }
 
 fn valid(name: &str) -> bool {

@@ -207,3 +207,23 @@ fn a_refused_pattern_leaves_the_table_as_it_was() {
         }
     }
 }
+
+/// Found by the fuzzer: `/v1/{a}es/x` hid `/v1/{a}/x/{*rest}` from `/v1/files/x/y`.
+#[test]
+fn nothing_stands_behind_a_parameter_in_its_segment() {
+    let mut table = RouteTable::new();
+    for path in ["/v1/{a}es/x", "/{x}.json", "/{*rest}x"] {
+        assert!(
+            matches!(
+                table.insert(path, None, 0),
+                Err(RouteConflict::Invalid { .. })
+            ),
+            "{path}"
+        );
+    }
+    table.insert("/v1/{a}/x/{*rest}", None, 1).unwrap();
+    assert!(matches!(
+        table.find("/v1/files/x/y", "GET"),
+        Match::Found { value: 1, .. }
+    ));
+}
