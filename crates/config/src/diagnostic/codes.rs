@@ -202,10 +202,6 @@ const CODES: &[(&str, &str)] = &[
         "There are no routes, so every request is answered with 404.",
     ),
     (
-        "AUR0906",
-        "The setting is understood but has no effect in this version.",
-    ),
-    (
         "AUR0907",
         "Variables whose names begin with AURORA_ are settings, and there is none of this name. AURORA_SERVER__LISTEN sets `listen` of [server]: two underscores stand for one step down.",
     ),
